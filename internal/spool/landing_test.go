@@ -1,0 +1,524 @@
+package spool
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/mqdaemon/mqd/internal/envelope"
+)
+
+// tmpfsDir gives a directory on tmpfs that goes with the test.
+func tmpfsDir(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "mqd-test-") //nolint:usetesting // the landing wants a tmpfs
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
+func testConfig(t testing.TB) Config {
+	return Config{
+		Route: "test", Dir: filepath.Join(tmpfsDir(t), "test"), State: filepath.Join(t.TempDir(), "spool"),
+		Accept: envelope.AcceptAll, MsgMax: 8192, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+	}
+}
+
+func open(t testing.TB, cfg Config) (*Landing, Recovered) {
+	t.Helper()
+	l, rec, err := Open(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l, rec
+}
+
+// land plays the kernel: it writes a message and notes its length.
+func land(t testing.TB, l *Landing, mtype int64, body []byte) {
+	t.Helper()
+	room, err := l.Room()
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(room, mtype, body)
+	l.Commit(len(body), 1_700_000_000_000_000_000)
+}
+
+func write(room []byte, mtype int64, body []byte) {
+	binary.NativeEndian.PutUint64(room, uint64(mtype))
+	copy(room[8:], body)
+}
+
+// drop ends a landing as a SIGKILL does: its memory stays as it is.
+func drop(l *Landing) {
+	for _, s := range append(l.live, l.free...) {
+		s.unmap()
+	}
+}
+
+type seen struct {
+	body, id, key string
+	mtype         int64
+}
+
+func read(spans []Span) []seen {
+	var out []seen
+	var m Message
+	for _, s := range spans {
+		n := 0
+		s.Walk(&m, func(m *Message) bool {
+			out = append(out, seen{string(m.Body), string(m.ID), string(m.Key), m.Type})
+			n++
+			return true
+		})
+		if n != s.Len() {
+			panic(fmt.Sprintf("span of %d messages walked over %d", s.Len(), n))
+		}
+	}
+	return out
+}
+
+func pack(bodies ...string) []byte {
+	var b envelope.Builder
+	b.Reset(make([]byte, 8192))
+	for i, s := range bodies {
+		m := envelope.Message{Body: []byte(s), Priority: -1}
+		if i%2 == 1 {
+			m.Key = []byte("k" + s[:min(len(s), 8)])
+		}
+		if !b.Add(&m) {
+			panic("does not fit")
+		}
+	}
+	return b.Finish()
+}
+
+func TestMessagesKeepContentTypeAndID(t *testing.T) {
+	cfg := testConfig(t)
+	l, rec := open(t, cfg)
+	defer l.Close()
+	if rec.Messages != 0 {
+		t.Fatalf("found %d messages in a new landing", rec.Messages)
+	}
+	land(t, l, 7, []byte("raw"))
+	land(t, l, 1, pack("a", "b", "c"))
+	land(t, l, 2, []byte(`{"mqd":1,"data":"json","id":"given"}`))
+	land(t, l, 3, []byte(`s:3:"php";`))
+	got := read(l.Take())
+	want := []string{"raw", "a", "b", "c", "json", "php"}
+	if len(got) != len(want) {
+		t.Fatalf("%d messages, want %d", len(got), len(want))
+	}
+	ids := map[string]bool{}
+	for i, m := range got {
+		if m.body != want[i] {
+			t.Errorf("message %d is %q, want %q", i, m.body, want[i])
+		}
+		ids[m.id] = true
+	}
+	if got[4].id != "given" || len(ids) != len(got) {
+		t.Errorf("ids are %v: want the given one and no two alike", ids)
+	}
+	if got[0].mtype != 7 || got[3].mtype != 1 || got[2].key != "kb" {
+		t.Errorf("mtype or key is lost: %+v", got)
+	}
+}
+
+func TestKillKeepsWhatIsNotSettled(t *testing.T) {
+	cfg := testConfig(t)
+	l, _ := open(t, cfg)
+	for i := range 5000 {
+		land(t, l, 1, fmt.Appendf(nil, "message %d", i))
+	}
+	spans := l.Take()
+	all := read(spans)
+	// Settle a run in the middle and the first one.
+	head, rest, _ := spans[0].Cut(100, 1<<20)
+	mid, tail, _ := rest.Cut(50, 1<<20)
+	tailHead, _, _ := tail.Cut(10, 1<<20)
+	if err := l.Settle([]Span{mid, head, tailHead}); err != nil {
+		t.Fatal(err)
+	}
+	drop(l)
+	for round := range 3 {
+		l, rec := open(t, cfg)
+		got := read(l.Take())
+		if rec.Messages != 5000-160 || len(got) != rec.Messages {
+			t.Fatalf("round %d: found %d messages, read %d, want %d", round, rec.Messages, len(got), 5000-160)
+		}
+		for i, m := range got {
+			if m != all[160+i] {
+				t.Fatalf("round %d: message %d is %+v, want %+v", round, i, m, all[160+i])
+			}
+		}
+		if st := l.Stats(); st.Pending != 4840 || st.Oldest == 0 {
+			t.Errorf("stats are %+v", st)
+		}
+		drop(l)
+	}
+}
+
+func TestCleanCloseKeepsTheRest(t *testing.T) {
+	cfg := testConfig(t)
+	l, _ := open(t, cfg)
+	land(t, l, 1, []byte("one"))
+	land(t, l, 1, []byte("two"))
+	one, _, _ := l.Take()[0].Cut(1, 100)
+	if err := errors.Join(l.Settle([]Span{one}), l.Close()); err != nil {
+		t.Fatal(err)
+	}
+	l, rec := open(t, cfg)
+	if got := read(l.Take()); rec.Messages != 1 || got[0].body != "two" {
+		t.Fatalf("found %+v", got)
+	}
+	if err := errors.Join(l.Settle(nil), l.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The kernel wrote the message, and the kill came before its length was noted.
+func TestLengthNotNoted(t *testing.T) {
+	frame := pack("x", "y")
+	for _, tt := range []struct {
+		name      string
+		body      []byte
+		want      []string
+		uncertain int
+	}{
+		{"text", []byte("héllo"), []string{"héllo"}, 1},
+		{"ends in NUL", []byte("a\x00\x00"), []string{"a\x00\x00"}, 1},
+		{"zeros", make([]byte, 300), []string{string(make([]byte, 300))}, 1},
+		{"ends in 0xFF", []byte("a\xff"), []string{"a\xff"}, 1},
+		{"largest", bytes.Repeat([]byte("z"), 8192), []string{string(bytes.Repeat([]byte("z"), 8192))}, 1},
+		{"frame", frame, []string{"x", "y"}, 0},
+		{"doorbell", nil, nil, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			cfg := testConfig(t)
+			l, _ := open(t, cfg)
+			land(t, l, 1, []byte("before"))
+			room, err := l.Room()
+			if err != nil {
+				t.Fatal(err)
+			}
+			write(room, 5, tt.body)
+			drop(l)
+			l, rec := open(t, cfg)
+			defer l.Close()
+			var got []string
+			for _, m := range read(l.Take()) {
+				got = append(got, m.body)
+			}
+			if want := append([]string{"before"}, tt.want...); fmt.Sprint(got) != fmt.Sprint(want) {
+				t.Errorf("found %q, want %q", got, want)
+			}
+			if rec.Uncertain != tt.uncertain {
+				t.Errorf("uncertain %d, want %d", rec.Uncertain, tt.uncertain)
+			}
+		})
+	}
+}
+
+// A payload that ends in the canary is what cannot be told: it is shortened,
+// delivered and counted.
+func TestLengthGuessIsCounted(t *testing.T) {
+	cfg := testConfig(t)
+	l, _ := open(t, cfg)
+	room, err := l.Room()
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(room, 1, []byte{'a', l.canary, l.canary})
+	drop(l)
+	l, rec := open(t, cfg)
+	defer l.Close()
+	if got := read(l.Take()); rec.Uncertain != 1 || len(got) != 1 || got[0].body != "a" {
+		t.Errorf("found %+v, uncertain %d", got, rec.Uncertain)
+	}
+}
+
+// mq_timedreceive(2) writes the priority over the low half of a word of ones.
+func TestPOSIXLengthNotNoted(t *testing.T) {
+	cfg := testConfig(t)
+	l, _ := open(t, cfg)
+	room, err := l.Room()
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(room, posixUnwritten, nil)
+	drop(l)
+	l, rec := open(t, cfg)
+	if rec.Messages != 0 {
+		t.Fatalf("took memory that was not written for %d messages", rec.Messages)
+	}
+	if room, err = l.Room(); err != nil {
+		t.Fatal(err)
+	}
+	write(room, posixUnwritten, []byte("body"))
+	binary.NativeEndian.PutUint32(room, 0)
+	drop(l)
+	l, _ = open(t, cfg)
+	defer l.Close()
+	if got := read(l.Take()); len(got) != 1 || got[0].body != "body" || got[0].mtype != 1 {
+		t.Errorf("found %+v", got)
+	}
+}
+
+func TestFullAndFreedAndTrimmed(t *testing.T) {
+	cfg := testConfig(t)
+	cfg.Size = 3 * SlabSize
+	l, _ := open(t, cfg)
+	defer l.Close()
+	body := make([]byte, 8000)
+	n := 0
+	for ; ; n++ {
+		room, err := l.Room()
+		if errors.Is(err, ErrFull) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(room, 1, body)
+		l.Commit(len(body), 1)
+	}
+	if n < 90 || n > 96 {
+		t.Errorf("%d messages of 8000 bytes fit in %d bytes", n, cfg.Size)
+	}
+	spans := l.Take()
+	select {
+	case <-l.Freed():
+		t.Fatal("freed before anything was settled")
+	default:
+	}
+	if err := l.Settle(spans[1:2]); err != nil {
+		t.Fatal(err)
+	}
+	<-l.Freed()
+	if _, err := l.Room(); err != nil {
+		t.Fatalf("no room after a slab was settled: %v", err)
+	}
+	if err := l.Settle([]Span{spans[0], spans[2]}); err != nil {
+		t.Fatal(err)
+	}
+	if !l.Trim() || l.Stats().Slabs != 1 {
+		t.Errorf("%d slabs after Trim, want 1", l.Stats().Slabs)
+	}
+	if l.Stats().Pending != 0 {
+		t.Errorf("pending %d", l.Stats().Pending)
+	}
+}
+
+func TestMsgmaxRaised(t *testing.T) {
+	cfg := testConfig(t)
+	l, _ := open(t, cfg)
+	defer l.Close()
+	land(t, l, 1, []byte("small"))
+	l.SetMsgMax(1 << 20)
+	room, err := l.Room()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(room) < 8+1<<20 {
+		t.Fatalf("room of %d bytes for messages of %d", len(room), 1<<20)
+	}
+	write(room, 1, make([]byte, 1<<20))
+	l.Commit(1<<20, 1)
+	if got := read(l.Take()); len(got) != 2 || len(got[1].body) != 1<<20 {
+		t.Errorf("%d messages", len(got))
+	}
+}
+
+func TestLandingOfAnotherSpoolIsSetAside(t *testing.T) {
+	cfg := testConfig(t)
+	l, _ := open(t, cfg)
+	land(t, l, 1, []byte("theirs"))
+	l.Take()
+	drop(l)
+	cfg.State = t.TempDir()
+	l, rec := open(t, cfg)
+	defer l.Close()
+	if rec.Messages != 0 || len(rec.Aside) != 1 {
+		t.Fatalf("recovered %+v", rec)
+	}
+	if _, err := os.Stat(rec.Aside[0]); err != nil {
+		t.Error(err)
+	}
+}
+
+// A damaged state file is put aside and the landing is taken over all the same.
+func TestDamagedStateFile(t *testing.T) {
+	cfg := testConfig(t)
+	l, _ := open(t, cfg)
+	land(t, l, 1, []byte("mine"))
+	l.Take()
+	drop(l)
+	if err := os.WriteFile(filepath.Join(cfg.State, startFile), []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l, rec := open(t, cfg)
+	defer l.Close()
+	if got := read(l.Take()); rec.Messages != 1 || got[0].body != "mine" {
+		t.Fatalf("recovered %+v", rec)
+	}
+}
+
+func TestDamagedRecordCostsWhatLiesBehindAndIsKept(t *testing.T) {
+	cfg := testConfig(t)
+	l, _ := open(t, cfg)
+	land(t, l, 1, []byte("good"))
+	off := l.cur.end
+	land(t, l, 1, []byte("bad"))
+	l.Take()
+	l.cur.mem[off+headerSize] ^= 1
+	drop(l)
+	l, rec := open(t, cfg)
+	defer l.Close()
+	if got := read(l.Take()); len(got) != 1 || got[0].body != "good" || len(rec.Aside) != 1 {
+		t.Fatalf("recovered %+v, %+v", got, rec)
+	}
+}
+
+// Model: any mix of messages, cuts, settlements and kills delivers every message
+// at least once, in order within a life, and none that was settled.
+func TestModel(t *testing.T) {
+	base := testConfig(t)
+	n := 0
+	rapid.Check(t, func(rt *rapid.T) {
+		n++
+		cfg := base
+		cfg.Dir, cfg.State = fmt.Sprintf("%s-%d", base.Dir, n), filepath.Join(base.State, fmt.Sprint(n))
+		cfg.Size = 2 * SlabSize
+		l, _ := open(t, cfg)
+		var pending []Span        // not settled, in order
+		waiting := map[int]bool{} // numbers of messages not settled
+		next := 0
+		numbers := func(s Span) (out []int) {
+			for _, m := range read([]Span{s}) {
+				var k int
+				fmt.Sscanf(m.body, "m%d", &k)
+				out = append(out, k)
+			}
+			return out
+		}
+		rt.Repeat(map[string]func(*rapid.T){
+			"land": func(rt *rapid.T) {
+				room, err := l.Room()
+				if errors.Is(err, ErrFull) {
+					return
+				}
+				if err != nil {
+					rt.Fatal(err)
+				}
+				var bodies []string
+				for range rapid.IntRange(1, 4).Draw(rt, "messages") {
+					pad := rapid.IntRange(0, 1500).Draw(rt, "pad")
+					bodies = append(bodies, fmt.Sprintf("m%d %s", next, bytes.Repeat([]byte("."), pad)))
+					waiting[next] = true
+					next++
+				}
+				body := []byte(bodies[0])
+				if len(bodies) > 1 {
+					body = pack(bodies...)
+				}
+				write(room, 1, body)
+				l.Commit(len(body), 1)
+			},
+			"take": func(*rapid.T) { pending = append(pending, l.Take()...) },
+			"settle": func(rt *rapid.T) {
+				if len(pending) == 0 {
+					return
+				}
+				i := rapid.IntRange(0, len(pending)-1).Draw(rt, "span")
+				head, rest, more := pending[i].Cut(rapid.IntRange(1, 9).Draw(rt, "n"), rapid.IntRange(1, 5000).Draw(rt, "bytes"))
+				for _, k := range numbers(head) {
+					if !waiting[k] {
+						rt.Fatalf("message %d was settled before", k)
+					}
+					delete(waiting, k)
+				}
+				if err := l.Settle([]Span{head}); err != nil {
+					rt.Fatal(err)
+				}
+				if pending = append(pending[:i:i], pending[i+1:]...); more {
+					pending = append(pending[:i:i], append([]Span{rest}, pending[i:]...)...)
+				}
+			},
+			"kill": func(rt *rapid.T) {
+				drop(l)
+				var rec Recovered
+				l, rec = open(t, cfg)
+				pending = append([]Span(nil), l.Take()...)
+				last, count := -1, 0
+				for _, s := range pending {
+					for _, k := range numbers(s) {
+						if !waiting[k] || k <= last {
+							rt.Fatalf("message %d after %d: settled, unknown or out of order", k, last)
+						}
+						last = k
+						count++
+					}
+				}
+				if count != len(waiting) || rec.Messages != count {
+					rt.Fatalf("%d messages recovered, %d said, %d waiting", count, rec.Messages, len(waiting))
+				}
+			},
+		})
+		drop(l)
+	})
+}
+
+func TestLandingAllocatesNothing(t *testing.T) {
+	l, _ := open(t, testConfig(t))
+	defer l.Close()
+	body := make([]byte, 256)
+	spans := make([]Span, 0, 16)
+	for range 3 { // both lists reach their size
+		for range 2000 {
+			land(t, l, 1, body)
+		}
+		if err := l.Settle(l.Take()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := testing.AllocsPerRun(100, func() {
+		for range 100 {
+			room, _ := l.Room()
+			write(room, 1, body)
+			l.Commit(len(body), 1)
+		}
+		spans = append(spans[:0], l.Take()...)
+		l.Settle(spans)
+	}); n != 0 {
+		t.Errorf("%v allocations per 100 messages", n)
+	}
+}
+
+func BenchmarkLand(b *testing.B) {
+	l, _ := open(b, testConfig(b))
+	defer l.Close()
+	body := make([]byte, 256)
+	b.SetBytes(256)
+	b.ReportAllocs()
+	for i := range b.N {
+		room, err := l.Room()
+		if err != nil {
+			b.Fatal(err)
+		}
+		write(room, 1, body)
+		l.Commit(len(body), 1)
+		if i%64 == 63 {
+			l.Settle(l.Take())
+		}
+	}
+}

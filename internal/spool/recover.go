@@ -1,0 +1,260 @@
+package spool
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/mqdaemon/mqd/internal/envelope"
+)
+
+// Recovered tells what a start found.
+type Recovered struct {
+	Messages  int      // landed by a former daemon and not settled
+	Uncertain int      // of these: records whose length was guessed
+	Aside     []string // files that could not be used, where they are now
+}
+
+// Open opens the landing of a route, made if missing, and takes over what a
+// former daemon left there: [Landing.Take] gives it first. It fails only if the
+// directories cannot be used.
+func Open(cfg Config) (*Landing, Recovered, error) {
+	var rec Recovered
+	if cfg.Size == 0 {
+		cfg.Size = LandingSize
+	}
+	for _, dir := range []string{cfg.State, cfg.Dir} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return nil, rec, fmt.Errorf("open the spool of route %s: %w", cfg.Route, err)
+		}
+	}
+	start, err := readStart(cfg.State, cfg.Log)
+	if err != nil {
+		return nil, rec, err
+	}
+	l := &Landing{cfg: cfg, canary: newCanary(), freed: make(chan struct{}, 1), room: cfg.MsgMax, seq: 1}
+	highest, err := l.recover(&start, &rec)
+	if err != nil {
+		return nil, rec, errors.Join(err, l.Close())
+	}
+	if l.start, err = start.advance(cfg.State, highest); err != nil {
+		return nil, rec, errors.Join(fmt.Errorf("open the spool of route %s: %w", cfg.Route, err), l.Close())
+	}
+	l.gen, l.seed = l.start.Starts<<32, seedOf(l.start.UUID)
+	return l, rec, nil
+}
+
+// recover maps the slabs that are there and lists what is not settled. It gives
+// the highest generation seen.
+func (l *Landing) recover(start *Start, rec *Recovered) (highest uint64, err error) {
+	paths, err := filepath.Glob(filepath.Join(l.cfg.Dir, "*.slab"))
+	if err != nil {
+		return 0, err
+	}
+	for _, path := range paths {
+		s, err := mapSlab(path, 0)
+		if err != nil {
+			l.cfg.Log.Error("slab cannot be used", "route", l.cfg.Route, "error", err)
+			rec.Aside = append(rec.Aside, l.aside(path))
+			continue
+		}
+		id, err := s.load()
+		if err == nil && s.gen != 0 && start.damaged && start.UUID == (UUID{}) {
+			start.UUID = id
+		}
+		switch {
+		case err == nil && s.gen == 0:
+			err = errors.Join(os.Remove(path), s.unmap())
+		case err == nil && id == start.UUID:
+			highest = max(highest, s.gen)
+			l.live = append(l.live, s)
+			l.adopt(s)
+			continue
+		case err == nil:
+			err = fmt.Errorf("slab %s belongs to spool %s, not to %s", path, id, start.UUID)
+			fallthrough
+		default:
+			rec.Aside = append(rec.Aside, l.aside(path))
+			err = errors.Join(err, s.unmap())
+		}
+		if err != nil {
+			l.cfg.Log.Error("slab cannot be used", "route", l.cfg.Route, "error", err)
+		}
+	}
+	slices.SortFunc(l.live, func(a, b *slab) int { return int(min(max(int64(a.gen-b.gen), -1), 1)) })
+	l.seed = seedOf(start.UUID)
+	for _, s := range slices.Clone(l.live) {
+		if err := l.scan(s, rec); err != nil {
+			l.cfg.Log.Error("slab is damaged: what lies behind is kept in a copy", "route", l.cfg.Route, "error", err)
+			rec.Aside = append(rec.Aside, l.keep(s))
+		}
+		l.restore(s, rec)
+	}
+	return highest, nil
+}
+
+// load reads the slab's page. A slab that is free has generation 0.
+func (s *slab) load() (UUID, error) {
+	var id UUID
+	s.gen = *s.word(offSlabGen)
+	if s.gen == 0 {
+		return id, nil
+	}
+	if v := binary.LittleEndian.Uint32(s.mem[offSlabVersion:]); string(s.mem[:8]) != slabMagic || v != slabVersion {
+		return id, fmt.Errorf("slab %s: magic %q, version %d: not %q, %d", s.path, s.mem[:8], v, slabMagic, slabVersion)
+	}
+	if sum := s.headerSum(s.gen); sum != binary.LittleEndian.Uint32(s.mem[offSlabCRC:]) {
+		return id, fmt.Errorf("slab %s: checksum of its header is wrong", s.path)
+	}
+	copy(id[:], s.mem[offSlabUUID:])
+	s.epoch = binary.LittleEndian.Uint64(s.mem[offSlabEpoch:])
+	s.base = binary.LittleEndian.Uint64(s.mem[offSlabSeq:])
+	s.canary = s.mem[offSlabCanary]
+	s.end, s.closed = slabPage, true
+	return id, nil
+}
+
+// scan walks the records of s up to the last one that the kernel wrote and
+// seals those that a kill left open.
+func (l *Landing) scan(s *slab, rec *Recovered) error {
+	for s.end+headerSize <= len(s.mem) {
+		r := record(s.mem[s.end:])
+		c := r.commit()
+		switch c.state {
+		case stateSealed:
+			if !r.valid(l.seed) {
+				return fmt.Errorf("slab %s: wrong checksum in the record at byte %d", s.path, s.end)
+			}
+			s.used += r.u32(offCount)
+			s.end += recordSize(int(c.length))
+		case stateLanded:
+			if recordSize(int(c.length)) > len(r) {
+				return fmt.Errorf("slab %s: the record at byte %d has %d bytes, with room for %d",
+					s.path, s.end, c.length, len(r)-headerSize)
+			}
+			l.seal(s, r, c.length, time.Now().UnixNano(), 0)
+		default:
+			return l.salvage(s, r, rec)
+		}
+	}
+	return nil
+}
+
+// salvage seals the last record of s if the kernel wrote it and the daemon was
+// killed before it noted the length: at most one, since the next message is
+// asked for behind it.
+func (l *Landing) salvage(s *slab, r record, rec *Recovered) error {
+	t := r.mtype()
+	if !kernelWrote(t) {
+		return nil
+	}
+	body := r[headerSize:]
+	n, flags := tail(body, s.canary), uint8(flagUncertain)
+	if size, ok := envelope.FrameLen(body); ok && size <= len(body) {
+		if kind, _ := envelope.Detect(body[:size], l.cfg.Accept); kind == envelope.Envelope {
+			n, flags = size, 0
+		}
+	}
+	if n == 0 {
+		return nil // a doorbell
+	}
+	if t < 0 {
+		r.setMType(1 + int64(uint32(t)))
+	}
+	if flags != 0 {
+		rec.Uncertain++
+	}
+	// A payload that filled the slab to its last bytes leaves no room for the padding.
+	n = min(n, (len(body))&^(align-1))
+	r.setCommit(commit{length: uint32(n), state: stateLanded, flags: flags, door: doorQueue})
+	l.seal(s, r, uint32(n), time.Now().UnixNano(), flags)
+	return nil
+}
+
+// restore hands over the messages of s that are not settled.
+func (l *Landing) restore(s *slab, rec *Recovered) {
+	for off := offSettled; off < slabPage; off += 8 {
+		if w := *s.word(off); w != 0 {
+			s.pairs = append(s.pairs, pair{uint32(w), min(uint32(w>>32), s.used), off})
+		}
+	}
+	s.normalise()
+	all := Span{slab: s, off: slabPage, n: int(s.used), keyed: true}
+	next := uint32(0)
+	for i := 0; i <= len(s.pairs); i++ {
+		from, to := s.used, s.used
+		if i < len(s.pairs) {
+			from, to = s.pairs[i].from, s.pairs[i].to
+		}
+		if next < from {
+			span := all
+			span.off, span.skip = all.place(int(next))
+			span.first, span.n = next, int(from-next)
+			span.sizes(func(body int) bool { span.size += body; return true })
+			l.ready = append(l.ready, span)
+			rec.Messages += span.n
+			l.landed += int64(span.n)
+			l.pending += int64(span.n)
+		}
+		next = to
+	}
+	s.published = s.used
+	l.seq = max(l.seq, s.base+uint64(s.used))
+	if s.settled == s.used {
+		l.retire(s)
+	}
+}
+
+// normalise sorts the pairs read from the page and clears those that a wider
+// one covers: a kill may have come between the two stores.
+func (s *slab) normalise() {
+	slices.SortFunc(s.pairs, func(a, b pair) int { return int(a.from) - int(b.from) })
+	kept := s.pairs[:0]
+	s.settled = 0
+	for _, p := range s.pairs {
+		if p.from >= p.to || (len(kept) > 0 && p.to <= kept[len(kept)-1].to) {
+			*s.word(p.word) = 0
+			continue
+		}
+		kept = append(kept, p)
+		s.settled += p.to - p.from
+	}
+	s.pairs = kept
+}
+
+// oldest is the time at which the first message that is not settled was taken.
+// The caller holds the landing's lock.
+func (s *slab) oldest() int64 {
+	first := uint32(0)
+	if len(s.pairs) > 0 && s.pairs[0].from == 0 {
+		first = s.pairs[0].to
+	}
+	all := Span{slab: s, off: slabPage, n: int(s.published)}
+	off, _ := all.place(int(first))
+	return int64(record(s.mem[off:]).u64(offTime))
+}
+
+// aside moves a file of the landing where no start looks for it.
+func (l *Landing) aside(path string) string {
+	to := strings.TrimSuffix(path, ".slab") + "." + time.Now().UTC().Format("20060102T150405.000000000") + ".aside"
+	if err := os.Rename(path, to); err != nil {
+		l.cfg.Log.Error("slab not put aside", "route", l.cfg.Route, "error", err)
+		return path
+	}
+	return to
+}
+
+// keep writes a copy of a damaged slab beside it.
+func (l *Landing) keep(s *slab) string {
+	to := strings.TrimSuffix(s.path, ".slab") + "." + time.Now().UTC().Format("20060102T150405.000000000") + ".aside"
+	if err := os.WriteFile(to, s.mem, 0o600); err != nil {
+		l.cfg.Log.Error("no copy of the damaged slab", "route", l.cfg.Route, "error", err)
+		return s.path
+	}
+	return to
+}
