@@ -102,7 +102,7 @@ func TestPHP(t *testing.T) {
 		`s:10:"0123456789";`: "0123456789",
 		// Not exactly a string: each stays as it is.
 		`s:4:"hello";`: "-", `s:6:"hello";`: "-", `s:5:"hello"; `: "-", ` s:5:"hello";`: "-", `s:5:"hello"`: "-",
-		`s:5:hello;`: "-", `s:5:"hello`: "-", `s::"";`: "-", `s:00:"";`: "-", `s:05:"hello";`: "-", `s:+5:"hello";`: "-",
+		`s:5:"hello":`: "-", `s:18446744073709551621:"hello";`: "-", `s:5:hello;`: "-", `s:5:"hello`: "-", `s::"";`: "-", `s:00:"";`: "-", `s:05:"hello";`: "-", `s:+5:"hello";`: "-",
 		`s:-1:"";`: "-", `S:5:"hello";`: "-", `i:42;`: "-", `a:1:{i:0;s:1:"x";}`: "-", `s:5:"hello";s:1:"x";`: "-",
 		`s:99999999999999999999999:"x";`: "-", `s`: "-", `s:`: "-", `s:0:"`: "-", `s:5:'hello';`: "-", `s:5x"hello";`: "-",
 	} {
@@ -117,6 +117,13 @@ func TestPHP(t *testing.T) {
 		if got.Priority != -1 {
 			t.Errorf("%q: priority %d, want -1", payload, got.Priority)
 		}
+	}
+}
+
+// TestEmptyPayload: callers take doorbells out before; what is left is a message.
+func TestEmptyPayload(t *testing.T) {
+	if kind, got := only(t, ""); kind != envelope.Raw || len(got.Body) != 0 {
+		t.Errorf("%v %+v, want raw and empty", kind, got)
 	}
 }
 

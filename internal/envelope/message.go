@@ -92,7 +92,7 @@ func (r *Reader) Next(m *Message) bool {
 		*m = Message{Priority: -1}
 		m.Body, ok = phpString(r.rest)
 	case Raw:
-		*m = Message{Priority: -1, Body: r.rest}
+		*m = Message{Priority: -1, Body: r.rest[:len(r.rest):len(r.rest)]}
 		ok = true
 	}
 	if !ok {
