@@ -1,0 +1,22 @@
+// Command mqd is the message daemon: it takes messages from kernel queues and
+// forwards them, one by one at once while it is quiet, in batches while it is
+// busy. Run "mqd --help".
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/mqdaemon/mqd/internal/cli"
+)
+
+func main() {
+	// First of all: a signal that comes before this ends the process.
+	signals := make(chan os.Signal, 16)
+	signal.Notify(signals, unix.SIGUSR1, unix.SIGUSR2, unix.SIGHUP, unix.SIGTERM, unix.SIGINT)
+	err := run(context.Background(), os.Args[1:], os.Stdout, os.Stderr, signals)
+	os.Exit(cli.Exit(os.Stderr, "mqd", err))
+}
