@@ -18,10 +18,11 @@ var ErrInUse = errors.New("in use by another mqd")
 
 // lockState takes the state directory for this process. The kernel frees the
 // lock when the process ends, however it ends; the file's content only tells a
-// person who holds it.
+// person who holds it. The mode keeps others from taking it: flock(2) wants no
+// more than a descriptor to read.
 func lockState(state string) (*os.File, error) {
 	path := filepath.Join(state, "lock")
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("lock the state directory: %w", err)
 	}

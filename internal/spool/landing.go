@@ -26,6 +26,9 @@ const (
 // not settled. Wait for [Landing.Freed], then ask again.
 var ErrFull = errors.New("landing is full")
 
+// errNotLocked is why a landing does not grow on a host that swaps.
+var errNotLocked = errors.New("memory cannot be locked (RLIMIT_MEMLOCK, see ulimit -l)")
+
 // Config says where a landing lies and whose it is.
 type Config struct {
 	Route  string
@@ -34,7 +37,10 @@ type Config struct {
 	Accept envelope.Accept // the frames that are unwrapped
 	MsgMax int             // largest message in bytes, msgmax or mq_msgsize
 	Size   int             // bound in bytes; 0: LandingSize
-	Log    *slog.Logger
+	// MustLock says that memory that is not locked may be swapped out: the
+	// landing then grows only by slabs that are locked.
+	MustLock bool
+	Log      *slog.Logger
 }
 
 // Landing is one route's slabs. [Landing.Room], [Landing.Commit] and
@@ -138,6 +144,9 @@ func (l *Landing) take(size int) (*slab, error) {
 			continue
 		}
 		s, err := mapSlab(path, size)
+		if err == nil && !s.locked && l.cfg.MustLock && len(l.live) > 0 {
+			err = errors.Join(errNotLocked, s.unmap())
+		}
 		if err != nil {
 			_ = os.Remove(path) // without its pages it must not be taken for a slab; err says what is wrong
 			if len(l.live) > 0 {
@@ -295,23 +304,30 @@ func (l *Landing) Settle(spans []Span) error {
 	return nil
 }
 
-// Trim gives back the memory of free slabs, but for what keeps one slab, and
-// reports whether there was any.
-func (l *Landing) Trim() bool {
+// Spare reports whether there is memory that Trim would give back.
+func (l *Landing) Spare() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	keep := 0
-	if len(l.live) == 0 {
-		keep = 1
-	}
-	if len(l.free) <= keep {
-		return false
-	}
+	return len(l.free) > l.keep()
+}
+
+// Trim gives back the memory of free slabs, but for what keeps one slab.
+func (l *Landing) Trim() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	keep := min(l.keep(), len(l.free))
 	for _, s := range l.free[keep:] {
 		l.drop(s)
 	}
 	l.free = l.free[:keep]
-	return true
+}
+
+// keep is how many free slabs an idle landing keeps. The caller holds mu.
+func (l *Landing) keep() int {
+	if len(l.live) == 0 {
+		return 1
+	}
+	return 0
 }
 
 // Close unmaps the slabs. What is not settled stays in their files. No span may

@@ -1,7 +1,6 @@
 package spool
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -10,8 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-
-	"pgregory.net/rapid"
 
 	"github.com/mqdaemon/mqd/internal/envelope"
 )
@@ -186,94 +183,6 @@ func TestCleanCloseKeepsTheRest(t *testing.T) {
 	}
 }
 
-// The kernel wrote the message, and the kill came before its length was noted.
-func TestLengthNotNoted(t *testing.T) {
-	frame := pack("x", "y")
-	for _, tt := range []struct {
-		name      string
-		body      []byte
-		want      []string
-		uncertain int
-	}{
-		{"text", []byte("héllo"), []string{"héllo"}, 1},
-		{"ends in NUL", []byte("a\x00\x00"), []string{"a\x00\x00"}, 1},
-		{"zeros", make([]byte, 300), []string{string(make([]byte, 300))}, 1},
-		{"ends in 0xFF", []byte("a\xff"), []string{"a\xff"}, 1},
-		{"largest", bytes.Repeat([]byte("z"), 8192), []string{string(bytes.Repeat([]byte("z"), 8192))}, 1},
-		{"frame", frame, []string{"x", "y"}, 0},
-		{"doorbell", nil, nil, 0},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			cfg := testConfig(t)
-			l, _ := open(t, cfg)
-			land(t, l, 1, []byte("before"))
-			room, err := l.Room()
-			if err != nil {
-				t.Fatal(err)
-			}
-			write(room, 5, tt.body)
-			drop(l)
-			l, rec := open(t, cfg)
-			defer l.Close()
-			var got []string
-			for _, m := range read(l.Take()) {
-				got = append(got, m.body)
-			}
-			if want := append([]string{"before"}, tt.want...); fmt.Sprint(got) != fmt.Sprint(want) {
-				t.Errorf("found %q, want %q", got, want)
-			}
-			if rec.Uncertain != tt.uncertain {
-				t.Errorf("uncertain %d, want %d", rec.Uncertain, tt.uncertain)
-			}
-		})
-	}
-}
-
-// A payload that ends in the canary is what cannot be told: it is shortened,
-// delivered and counted.
-func TestLengthGuessIsCounted(t *testing.T) {
-	cfg := testConfig(t)
-	l, _ := open(t, cfg)
-	room, err := l.Room()
-	if err != nil {
-		t.Fatal(err)
-	}
-	write(room, 1, []byte{'a', l.canary, l.canary})
-	drop(l)
-	l, rec := open(t, cfg)
-	defer l.Close()
-	if got := read(l.Take()); rec.Uncertain != 1 || len(got) != 1 || got[0].body != "a" {
-		t.Errorf("found %+v, uncertain %d", got, rec.Uncertain)
-	}
-}
-
-// mq_timedreceive(2) writes the priority over the low half of a word of ones.
-func TestPOSIXLengthNotNoted(t *testing.T) {
-	cfg := testConfig(t)
-	l, _ := open(t, cfg)
-	room, err := l.Room()
-	if err != nil {
-		t.Fatal(err)
-	}
-	write(room, posixUnwritten, nil)
-	drop(l)
-	l, rec := open(t, cfg)
-	if rec.Messages != 0 {
-		t.Fatalf("took memory that was not written for %d messages", rec.Messages)
-	}
-	if room, err = l.Room(); err != nil {
-		t.Fatal(err)
-	}
-	write(room, posixUnwritten, []byte("body"))
-	binary.NativeEndian.PutUint32(room, 0)
-	drop(l)
-	l, _ = open(t, cfg)
-	defer l.Close()
-	if got := read(l.Take()); len(got) != 1 || got[0].body != "body" || got[0].mtype != 1 {
-		t.Errorf("found %+v", got)
-	}
-}
-
 func TestFullAndFreedAndTrimmed(t *testing.T) {
 	cfg := testConfig(t)
 	cfg.Size = 3 * SlabSize
@@ -311,7 +220,11 @@ func TestFullAndFreedAndTrimmed(t *testing.T) {
 	if err := l.Settle([]Span{spans[0], spans[2]}); err != nil {
 		t.Fatal(err)
 	}
-	if !l.Trim() || l.Stats().Slabs != 1 {
+	if !l.Spare() {
+		t.Error("nothing to spare after all was settled")
+	}
+	l.Trim()
+	if l.Stats().Slabs != 1 || l.Spare() {
 		t.Errorf("%d slabs after Trim, want 1", l.Stats().Slabs)
 	}
 	if l.Stats().Pending != 0 {
@@ -337,145 +250,6 @@ func TestMsgmaxRaised(t *testing.T) {
 	if got := read(l.Take()); len(got) != 2 || len(got[1].body) != 1<<20 {
 		t.Errorf("%d messages", len(got))
 	}
-}
-
-func TestLandingOfAnotherSpoolIsSetAside(t *testing.T) {
-	cfg := testConfig(t)
-	l, _ := open(t, cfg)
-	land(t, l, 1, []byte("theirs"))
-	l.Take()
-	drop(l)
-	cfg.State = t.TempDir()
-	l, rec := open(t, cfg)
-	defer l.Close()
-	if rec.Messages != 0 || len(rec.Aside) != 1 {
-		t.Fatalf("recovered %+v", rec)
-	}
-	if _, err := os.Stat(rec.Aside[0]); err != nil {
-		t.Error(err)
-	}
-}
-
-// A damaged state file is put aside and the landing is taken over all the same.
-func TestDamagedStateFile(t *testing.T) {
-	cfg := testConfig(t)
-	l, _ := open(t, cfg)
-	land(t, l, 1, []byte("mine"))
-	l.Take()
-	drop(l)
-	if err := os.WriteFile(filepath.Join(cfg.State, startFile), []byte("{"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	l, rec := open(t, cfg)
-	defer l.Close()
-	if got := read(l.Take()); rec.Messages != 1 || got[0].body != "mine" {
-		t.Fatalf("recovered %+v", rec)
-	}
-}
-
-func TestDamagedRecordCostsWhatLiesBehindAndIsKept(t *testing.T) {
-	cfg := testConfig(t)
-	l, _ := open(t, cfg)
-	land(t, l, 1, []byte("good"))
-	off := l.cur.end
-	land(t, l, 1, []byte("bad"))
-	l.Take()
-	l.cur.mem[off+headerSize] ^= 1
-	drop(l)
-	l, rec := open(t, cfg)
-	defer l.Close()
-	if got := read(l.Take()); len(got) != 1 || got[0].body != "good" || len(rec.Aside) != 1 {
-		t.Fatalf("recovered %+v, %+v", got, rec)
-	}
-}
-
-// Model: any mix of messages, cuts, settlements and kills delivers every message
-// at least once, in order within a life, and none that was settled.
-func TestModel(t *testing.T) {
-	base := testConfig(t)
-	n := 0
-	rapid.Check(t, func(rt *rapid.T) {
-		n++
-		cfg := base
-		cfg.Dir, cfg.State = fmt.Sprintf("%s-%d", base.Dir, n), filepath.Join(base.State, fmt.Sprint(n))
-		cfg.Size = 2 * SlabSize
-		l, _ := open(t, cfg)
-		var pending []Span        // not settled, in order
-		waiting := map[int]bool{} // numbers of messages not settled
-		next := 0
-		numbers := func(s Span) (out []int) {
-			for _, m := range read([]Span{s}) {
-				var k int
-				fmt.Sscanf(m.body, "m%d", &k)
-				out = append(out, k)
-			}
-			return out
-		}
-		rt.Repeat(map[string]func(*rapid.T){
-			"land": func(rt *rapid.T) {
-				room, err := l.Room()
-				if errors.Is(err, ErrFull) {
-					return
-				}
-				if err != nil {
-					rt.Fatal(err)
-				}
-				var bodies []string
-				for range rapid.IntRange(1, 4).Draw(rt, "messages") {
-					pad := rapid.IntRange(0, 1500).Draw(rt, "pad")
-					bodies = append(bodies, fmt.Sprintf("m%d %s", next, bytes.Repeat([]byte("."), pad)))
-					waiting[next] = true
-					next++
-				}
-				body := []byte(bodies[0])
-				if len(bodies) > 1 {
-					body = pack(bodies...)
-				}
-				write(room, 1, body)
-				l.Commit(len(body), 1)
-			},
-			"take": func(*rapid.T) { pending = append(pending, l.Take()...) },
-			"settle": func(rt *rapid.T) {
-				if len(pending) == 0 {
-					return
-				}
-				i := rapid.IntRange(0, len(pending)-1).Draw(rt, "span")
-				head, rest, more := pending[i].Cut(rapid.IntRange(1, 9).Draw(rt, "n"), rapid.IntRange(1, 5000).Draw(rt, "bytes"))
-				for _, k := range numbers(head) {
-					if !waiting[k] {
-						rt.Fatalf("message %d was settled before", k)
-					}
-					delete(waiting, k)
-				}
-				if err := l.Settle([]Span{head}); err != nil {
-					rt.Fatal(err)
-				}
-				if pending = append(pending[:i:i], pending[i+1:]...); more {
-					pending = append(pending[:i:i], append([]Span{rest}, pending[i:]...)...)
-				}
-			},
-			"kill": func(rt *rapid.T) {
-				drop(l)
-				var rec Recovered
-				l, rec = open(t, cfg)
-				pending = append([]Span(nil), l.Take()...)
-				last, count := -1, 0
-				for _, s := range pending {
-					for _, k := range numbers(s) {
-						if !waiting[k] || k <= last {
-							rt.Fatalf("message %d after %d: settled, unknown or out of order", k, last)
-						}
-						last = k
-						count++
-					}
-				}
-				if count != len(waiting) || rec.Messages != count {
-					rt.Fatalf("%d messages recovered, %d said, %d waiting", count, rec.Messages, len(waiting))
-				}
-			},
-		})
-		drop(l)
-	})
 }
 
 func TestLandingAllocatesNothing(t *testing.T) {

@@ -46,6 +46,9 @@ func Open(cfg Config) (*Landing, Recovered, error) {
 		return nil, rec, errors.Join(fmt.Errorf("open the spool of route %s: %w", cfg.Route, err), l.Close())
 	}
 	l.gen, l.seed = l.start.Starts<<32, seedOf(l.start.UUID)
+	if err := l.next(); err != nil && !errors.Is(err, ErrFull) {
+		return nil, rec, errors.Join(err, l.Close())
+	}
 	return l, rec, nil
 }
 
@@ -91,7 +94,7 @@ func (l *Landing) recover(start *Start, rec *Recovered) (highest uint64, err err
 	for _, s := range slices.Clone(l.live) {
 		if err := l.scan(s, rec); err != nil {
 			l.cfg.Log.Error("slab is damaged: what lies behind is kept in a copy", "route", l.cfg.Route, "error", err)
-			rec.Aside = append(rec.Aside, l.keep(s))
+			rec.Aside = append(rec.Aside, l.copyAside(s))
 		}
 		l.restore(s, rec)
 	}
@@ -249,8 +252,8 @@ func (l *Landing) aside(path string) string {
 	return to
 }
 
-// keep writes a copy of a damaged slab beside it.
-func (l *Landing) keep(s *slab) string {
+// copyAside writes a copy of a damaged slab beside it.
+func (l *Landing) copyAside(s *slab) string {
 	to := strings.TrimSuffix(s.path, ".slab") + "." + time.Now().UTC().Format("20060102T150405.000000000") + ".aside"
 	if err := os.WriteFile(to, s.mem, 0o600); err != nil {
 		l.cfg.Log.Error("no copy of the damaged slab", "route", l.cfg.Route, "error", err)

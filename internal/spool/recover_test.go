@@ -1,0 +1,148 @@
+package spool
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// The kernel wrote the message, and the kill came before its length was noted.
+func TestLengthNotNoted(t *testing.T) {
+	frame := pack("x", "y")
+	for _, tt := range []struct {
+		name      string
+		body      []byte
+		want      []string
+		uncertain int
+	}{
+		{"text", []byte("héllo"), []string{"héllo"}, 1},
+		{"ends in NUL", []byte("a\x00\x00"), []string{"a\x00\x00"}, 1},
+		{"zeros", make([]byte, 300), []string{string(make([]byte, 300))}, 1},
+		{"ends in 0xFF", []byte("a\xff"), []string{"a\xff"}, 1},
+		{"largest", bytes.Repeat([]byte("z"), 8192), []string{string(bytes.Repeat([]byte("z"), 8192))}, 1},
+		{"frame", frame, []string{"x", "y"}, 0},
+		{"doorbell", nil, nil, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			cfg := testConfig(t)
+			l, _ := open(t, cfg)
+			land(t, l, 1, []byte("before"))
+			room, err := l.Room()
+			if err != nil {
+				t.Fatal(err)
+			}
+			write(room, 5, tt.body)
+			drop(l)
+			l, rec := open(t, cfg)
+			defer l.Close()
+			var got []string
+			for _, m := range read(l.Take()) {
+				got = append(got, m.body)
+			}
+			if want := append([]string{"before"}, tt.want...); fmt.Sprint(got) != fmt.Sprint(want) {
+				t.Errorf("found %q, want %q", got, want)
+			}
+			if rec.Uncertain != tt.uncertain {
+				t.Errorf("uncertain %d, want %d", rec.Uncertain, tt.uncertain)
+			}
+		})
+	}
+}
+
+// A payload that ends in the canary is what cannot be told: it is shortened,
+// delivered and counted.
+func TestLengthGuessIsCounted(t *testing.T) {
+	cfg := testConfig(t)
+	l, _ := open(t, cfg)
+	room, err := l.Room()
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(room, 1, []byte{'a', l.canary, l.canary})
+	drop(l)
+	l, rec := open(t, cfg)
+	defer l.Close()
+	if got := read(l.Take()); rec.Uncertain != 1 || len(got) != 1 || got[0].body != "a" {
+		t.Errorf("found %+v, uncertain %d", got, rec.Uncertain)
+	}
+}
+
+// mq_timedreceive(2) writes the priority over the low half of a word of ones.
+func TestPOSIXLengthNotNoted(t *testing.T) {
+	cfg := testConfig(t)
+	l, _ := open(t, cfg)
+	room, err := l.Room()
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(room, posixUnwritten, nil)
+	drop(l)
+	l, rec := open(t, cfg)
+	if rec.Messages != 0 {
+		t.Fatalf("took memory that was not written for %d messages", rec.Messages)
+	}
+	if room, err = l.Room(); err != nil {
+		t.Fatal(err)
+	}
+	write(room, posixUnwritten, []byte("body"))
+	binary.NativeEndian.PutUint32(room, 0)
+	drop(l)
+	l, _ = open(t, cfg)
+	defer l.Close()
+	if got := read(l.Take()); len(got) != 1 || got[0].body != "body" || got[0].mtype != 1 {
+		t.Errorf("found %+v", got)
+	}
+}
+
+func TestLandingOfAnotherSpoolIsSetAside(t *testing.T) {
+	cfg := testConfig(t)
+	l, _ := open(t, cfg)
+	land(t, l, 1, []byte("theirs"))
+	l.Take()
+	drop(l)
+	cfg.State = t.TempDir()
+	l, rec := open(t, cfg)
+	defer l.Close()
+	if rec.Messages != 0 || len(rec.Aside) != 1 {
+		t.Fatalf("recovered %+v", rec)
+	}
+	if _, err := os.Stat(rec.Aside[0]); err != nil {
+		t.Error(err)
+	}
+}
+
+// A damaged state file is put aside and the landing is taken over all the same.
+func TestDamagedStateFile(t *testing.T) {
+	cfg := testConfig(t)
+	l, _ := open(t, cfg)
+	land(t, l, 1, []byte("mine"))
+	l.Take()
+	drop(l)
+	if err := os.WriteFile(filepath.Join(cfg.State, startFile), []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l, rec := open(t, cfg)
+	defer l.Close()
+	if got := read(l.Take()); rec.Messages != 1 || got[0].body != "mine" {
+		t.Fatalf("recovered %+v", rec)
+	}
+}
+
+func TestDamagedRecordCostsWhatLiesBehindAndIsKept(t *testing.T) {
+	cfg := testConfig(t)
+	l, _ := open(t, cfg)
+	land(t, l, 1, []byte("good"))
+	off := l.cur.end
+	land(t, l, 1, []byte("bad"))
+	l.Take()
+	l.cur.mem[off+headerSize] ^= 1
+	drop(l)
+	l, rec := open(t, cfg)
+	defer l.Close()
+	if got := read(l.Take()); len(got) != 1 || got[0].body != "good" || len(rec.Aside) != 1 {
+		t.Fatalf("recovered %+v, %+v", got, rec)
+	}
+}
