@@ -117,7 +117,7 @@ func TestNothingIsHeldAfterSend(t *testing.T) {
 	keys := make([]uint64, 1000)
 	gone := weak.Make(&keys[0])
 	b.Add(slab{records: 1, size: 1, keys: keys})
-	keys = nil
+	keys = nil //nolint:wastedassign // so that only the batcher can hold them
 	<-sent
 	for b.Stats().Busy > 0 {
 		runtime.Gosched()

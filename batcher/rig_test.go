@@ -2,6 +2,7 @@ package batcher_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -187,7 +188,7 @@ func (r *rig) close(d time.Duration) {
 
 func (r *rig) returns(d time.Duration, want error) {
 	r.t.Helper()
-	if err := <-r.ran; err != want {
+	if err := <-r.ran; !errors.Is(err, want) {
 		r.t.Errorf("Run returned %v, want %v", err, want)
 	}
 	if now := time.Since(r.epoch); now != d {

@@ -172,10 +172,10 @@ func (b *Batcher[S]) readyAt() time.Duration {
 
 // arm sets the timer, or stops it for never.
 func (b *Batcher[S]) arm(at time.Duration) {
-	switch {
-	case at == b.armed:
+	switch at {
+	case b.armed:
 		return
-	case at == never:
+	case never:
 		b.timer.Stop()
 	default:
 		b.timer.Reset(at - b.now())

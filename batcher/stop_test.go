@@ -2,6 +2,7 @@ package batcher_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -172,11 +173,11 @@ func TestUnsettledWhileStopping(t *testing.T) {
 func TestRunOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, config{}, after(0))
-		if err := r.b.Run(t.Context(), nil); err != batcher.ErrRunning {
+		if err := r.b.Run(t.Context(), nil); !errors.Is(err, batcher.ErrRunning) {
 			t.Errorf("second Run returned %v, want %v", err, batcher.ErrRunning)
 		}
 		r.close(0)
-		if err := r.b.Run(t.Context(), nil); err != batcher.ErrRunning {
+		if err := r.b.Run(t.Context(), nil); !errors.Is(err, batcher.ErrRunning) {
 			t.Errorf("Run after Run returned %v, want %v", err, batcher.ErrRunning)
 		}
 	})

@@ -89,7 +89,7 @@ func ExampleClient_TrySend() {
 	})
 
 	w := httptest.NewRecorder()
-	handler.ServeHTTP(w, httptest.NewRequest("POST", "/orders", strings.NewReader("order 1017")))
+	handler.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/orders", strings.NewReader("order 1017")))
 	fmt.Println(w.Code)
 	// Output: 202
 }
@@ -102,8 +102,7 @@ func ExampleClient_Send_tooLarge() {
 	defer c.Close()
 
 	err := c.Send(context.Background(), client.Message{Body: make([]byte, 1<<20)})
-	var limit *mq.LimitError
-	if errors.As(err, &limit) {
+	if limit, ok := errors.AsType[*mq.LimitError](err); ok {
 		fmt.Println(limit.Limit, limit.Have > limit.Max)
 	}
 	// Output: msgmax true

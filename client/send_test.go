@@ -271,8 +271,7 @@ func TestNoAllocation(t *testing.T) {
 	paddr, pq := testPOSIX(t)
 	buf := make([]byte, 1<<14)
 	m := Message{ID: strings.Repeat("i", 36), Key: "key", ContentType: "text/plain", Body: make([]byte, 256)}
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
+	ctx := t.Context()
 	sysv, posix := &Client{Queue: addr}, &Client{Queue: paddr}
 	for name, send := range map[string]func() error{
 		"Send":          func() error { return sysv.Send(ctx, m) },

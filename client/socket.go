@@ -182,8 +182,7 @@ func (c *Client) dial(ctx context.Context, path string) (net.Conn, error) {
 // cause gives the errno of a failed connection without the text around it, which
 // repeats the path.
 func cause(err error) error {
-	var errno unix.Errno
-	if errors.As(err, &errno) {
+	if errno, ok := errors.AsType[unix.Errno](err); ok {
 		return errno
 	}
 	return err

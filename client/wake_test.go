@@ -84,12 +84,12 @@ func TestWake(t *testing.T) {
 			listenAt(t, run)
 			c.Runtime = run
 		}},
-		{"named state directory", true, func(t *testing.T, c *Client, run, lib string) {
+		{"named state directory", true, func(t *testing.T, c *Client, _, lib string) {
 			c.State = filepath.Join(lib, "other")
-			run = c.finder.runtimeDir()
-			writePid(t, run, self)
+			own := c.finder.runtimeDir()
+			writePid(t, own, self)
 			lockState(t, c.State)
-			writeRoutes(t, run, "default", addr)
+			writeRoutes(t, own, "default", addr)
 		}},
 		{"nothing there", false, func(*testing.T, *Client, string, string) {}},
 		{"pid file alone", false, func(t *testing.T, c *Client, run, lib string) {

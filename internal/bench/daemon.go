@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -58,7 +59,10 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		r.single <- now
 		return
 	}
-	io.Copy(io.Discard, req.Body)
+	if _, err := io.Copy(io.Discard, req.Body); err != nil {
+		w.WriteHeader(http.StatusBadRequest)
+		return
+	}
 	n, err := strconv.ParseInt(req.Header.Get("Mqd-Count"), 10, 64)
 	if err != nil {
 		w.WriteHeader(http.StatusBadRequest)
@@ -73,7 +77,7 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 }
 
 // daemon times one sender, mqd and a receiver, and then quiet traffic.
-func (b *bench) daemon(f *figure, quiet *latencies) error {
+func (b *bench) daemon(f *figure, quiet *latencies) (err error) {
 	dir, err := os.MkdirTemp("", "mqd-bench-")
 	if err != nil {
 		return err
@@ -90,7 +94,7 @@ func (b *bench) daemon(f *figure, quiet *latencies) error {
 		return err
 	}
 	defer daemon.Process.Kill()
-	defer mq.Remove(mq.SysVAddr(key))
+	defer func() { err = errors.Join(err, mq.Remove(mq.SysVAddr(key))) }()
 	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
 		if _, err := os.Stat(filepath.Join(dir, "run", "mqd.pid")); err == nil {
 			break

@@ -43,7 +43,7 @@ func TestEscapeEveryByte(t *testing.T) {
 
 func TestEscapeEveryCodePoint(t *testing.T) {
 	seen := map[string]rune{}
-	for r := rune(0); r < 0x3000; r++ {
+	for r := range rune(0x3000) {
 		out := cli.Escape(string(r))
 		safe(t, fmt.Sprintf("%U", r), out)
 		if other, ok := seen[out]; ok {

@@ -56,7 +56,7 @@ func exampler(v reflect.Value) (Exampler, bool) {
 	if !v.IsValid() || !v.CanAddr() {
 		return nil, false
 	}
-	e, ok := v.Addr().Interface().(Exampler)
+	e, ok := reflect.TypeAssert[Exampler](v.Addr())
 	return e, ok
 }
 

@@ -100,8 +100,8 @@ var keyCases = map[string]struct {
 func TestEveryKeyHasAnEffect(t *testing.T) {
 	unset := map[string]bool{} // fields that no key has changed so far
 	for _, typ := range []reflect.Type{reflect.TypeFor[Config](), reflect.TypeFor[Route]()} {
-		for i := range typ.NumField() {
-			unset[typ.Field(i).Name] = true
+		for field := range typ.Fields() {
+			unset[field.Name] = true
 		}
 	}
 	for _, name := range []string{"File", "Routes", "Warnings", "Name", "Line"} {

@@ -53,8 +53,7 @@ func parse(file string, data []byte) (*Config, error) {
 func syntaxError(file string, data []byte, err error) error {
 	line, key := 1, "syntax"
 	p := problem{what: strings.TrimPrefix(err.Error(), "toml: "), todo: "correct this line"}
-	var decode *toml.DecodeError
-	if errors.As(err, &decode) {
+	if decode, ok := errors.AsType[*toml.DecodeError](err); ok {
 		line, _ = decode.Position()
 		lines := scanLines(data)
 		if path := lines.pathAt(line); path != nil {

@@ -101,8 +101,7 @@ func parseGroup(t target, v value) []problem {
 	p := problem{what: "no such group", value: quote(v.text), allowed: "the name of a group of this host or a number", todo: "to see them, type: getent group"}
 	group, err := user.LookupGroup(v.text)
 	if err != nil {
-		var unknown user.UnknownGroupError
-		if !errors.As(err, &unknown) {
+		if _, ok := errors.AsType[user.UnknownGroupError](err); !ok {
 			p.what = "the group cannot be looked up: " + err.Error()
 		}
 		return one(p)

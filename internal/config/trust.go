@@ -48,8 +48,7 @@ func wholeFile(path string, p problem) error {
 
 func unreadable(path string, err error) error {
 	text := err.Error()
-	var pathErr *fs.PathError
-	if errors.As(err, &pathErr) {
+	if pathErr, ok := errors.AsType[*fs.PathError](err); ok {
 		text = pathErr.Op + ": " + pathErr.Err.Error() // the path stands in front already
 	}
 	return Errors{{File: path, Text: "cannot be read: " + text, err: err}}

@@ -255,9 +255,9 @@ func appendEscape(out, p []byte) (appended []byte, n int) {
 		return append(out, '\r'), 2
 	case 't':
 		return append(out, '\t'), 2
+	case 'u':
 	default:
 		return append(out, c), 2
-	case 'u':
 	}
 	r, _ := hex4(p[2:])
 	if !utf16.IsSurrogate(r) {

@@ -1,5 +1,7 @@
 package envelope
 
+import "slices"
+
 import "sync"
 
 // Message is one message of a payload. Its slices alias the payload (in a JSON
@@ -92,7 +94,7 @@ func (r *Reader) Next(m *Message) bool {
 		*m = Message{Priority: -1}
 		m.Body, ok = phpString(r.rest)
 	case Raw:
-		*m = Message{Priority: -1, Body: r.rest[:len(r.rest):len(r.rest)]}
+		*m = Message{Priority: -1, Body: slices.Clip(r.rest)}
 		ok = true
 	}
 	if !ok {
