@@ -8,11 +8,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/mqdaemon/mqd/internal/testkit"
 	"github.com/mqdaemon/mqd/mq"
@@ -70,6 +73,29 @@ func inNamespace(t *testing.T, flags uintptr) bool {
 		t.Fatalf("inside the namespace: %v\n%s", err, out)
 	}
 	return false
+}
+
+// dropResource takes CAP_SYS_RESOURCE, which lifts limits, from the test's thread
+// until its end.
+func dropResource(t *testing.T) {
+	t.Helper()
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var before [2]unix.CapUserData
+	runtime.LockOSThread()
+	if err := unix.Capget(&header, &before[0]); err != nil {
+		t.Fatal(err)
+	}
+	without := before
+	without[0].Effective &^= 1 << unix.CAP_SYS_RESOURCE
+	if err := unix.Capset(&header, &without[0]); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Capset(&header, &before[0]); err != nil {
+			t.Error(err)
+		}
+		runtime.UnlockOSThread()
+	})
 }
 
 // testTimeout ends a test that would hang.

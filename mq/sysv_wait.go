@@ -16,11 +16,13 @@ const (
 	stopContext
 )
 
-// A thread in msgrcv(2) leaves it only for a message or a signal. So stopping it
-// is: set a flag, then send the thread SIGURG until it has left. One signal is
-// not enough, for it may come between the thread's look at the flag and its
-// system call. SIGURG is the runtime's own signal for preemption and has a
-// handler in every Go program.
+// A thread in msgrcv(2) leaves it for a message, at the removal of the queue, or
+// for a signal. So stopping it is: set a flag, then send the thread SIGURG until
+// it has left. One signal is not enough, for it may come between the thread's
+// look at the flag and its system call. SIGURG is the runtime's own signal for
+// preemption and has a handler in every Go program. The first pause is about the
+// time that a thread needs to leave; the last keeps a busy machine from being
+// flooded.
 const (
 	firstSignal = 50 * time.Microsecond
 	lastSignal  = 5 * time.Millisecond
