@@ -136,7 +136,7 @@ func (d *fakeDest) got() []string {
 // testRoute is a route on a real landing with a fake destination.
 func testRoute(t *testing.T, dest forward.Destination, size int) *route {
 	t.Helper()
-	dir, err := os.MkdirTemp("/dev/shm", "mqd-test-") //nolint:usetesting // the landing wants a tmpfs
+	dir, err := os.MkdirTemp("/dev/shm", "mqd-test-")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,7 +16,7 @@ import (
 // tmpfsDir gives a directory on tmpfs that goes with the test.
 func tmpfsDir(t testing.TB) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("/dev/shm", "mqd-test-") //nolint:usetesting // the landing wants a tmpfs
+	dir, err := os.MkdirTemp("/dev/shm", "mqd-test-")
 	if err != nil {
 		t.Fatal(err)
 	}
