@@ -59,8 +59,8 @@ func controlError(err error) error {
 }
 
 // queueError is the same for a kernel queue that a command looks at or changes.
-func queueError(err error, hints ...string) error {
-	e := &cli.ExitError{Code: cli.CodeFailed, Err: err, Hints: hints}
+func queueError(err error) error {
+	e := &cli.ExitError{Code: cli.CodeFailed, Err: err}
 	if errors.Is(err, fs.ErrPermission) {
 		e.Code = cli.CodeNotPermitted
 	}

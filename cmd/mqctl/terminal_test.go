@@ -103,3 +103,44 @@ func TestTerminalColour(t *testing.T) {
 		t.Error("colour in a buffer")
 	}
 }
+
+// A terminal gives one line to each read. Lines that are there already still share
+// a kernel message.
+func TestTerminalPaste(t *testing.T) {
+	q := testQueue(t, mq.Options{})
+	master, tty := terminal(t)
+	if _, err := master.WriteString("one\ntwo\nthree\n\x04"); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-start(t.Context(), tty, "send", "--queue", q.Addr().String(), "--lines"); got.code != 0 {
+		t.Errorf("got %+v", got)
+	}
+	if got := bodies(t, q); strings.Join(got, ",") != "one,two,three" {
+		t.Errorf("the first kernel message has %q", got)
+	}
+}
+
+// A person sees a number while many lines go, and none of it stays.
+func TestProgress(t *testing.T) {
+	var out strings.Builder
+	p := progress{w: &out, on: true}
+	p.show(1)
+	if out.Len() != 0 {
+		t.Errorf("%q for a short job", out.String())
+	}
+	p.last = p.last.Add(-progressEvery)
+	p.show(4096)
+	p.show(8192)
+	p.clear()
+	if got := out.String(); got != "\rmqctl: 4096 lines sent\r\x1b[K" {
+		t.Errorf("got %q", got)
+	}
+	quiet := progress{w: &out}
+	quiet.show(1)
+	quiet.last = quiet.last.Add(-progressEvery)
+	quiet.show(2)
+	quiet.clear()
+	if strings.Contains(out.String(), " 2 ") {
+		t.Error("progress where nobody looks")
+	}
+}

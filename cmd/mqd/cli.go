@@ -35,19 +35,21 @@ type settings struct {
 	LogLevel  *string `placeholder:"L" env:"MQD_LOG_LEVEL" help:"Least level that is logged: debug, info, warn, error (info)."`
 }
 
-const runHelp = `Examples:
+type runCmd struct{ settings }
 
-  mqd                                          print what arrives on the default queue
-  mqd --to http://127.0.0.1:8080/in            forward it to an HTTP service
-  mqd --config /etc/mqd.toml                   several routes
-  kill -USR1 $(cat /run/mqd/mqd.pid)           look at the doors, send what is pending now
+// Examples are for --help.
+func (runCmd) Examples() string {
+	return `mqd                                          print what arrives on the default queue
+mqd --to http://127.0.0.1:8080/in            forward it to an HTTP service
+mqd --config /etc/mqd.toml                   several routes
+kill -USR1 $(cat /run/mqd/mqd.pid)           look at the doors, send what is pending now
 
 Signals: USR1 flush, HUP reload the configuration, USR2 log the state, TERM and INT stop.
 `
+}
 
-type runCmd struct{ settings }
-
-func (runCmd) Help() string { return runHelp + "\n" + cli.CodesHelp }
+// Examples are for --help.
+func (commands) Examples() string { return runCmd{}.Examples() }
 
 // Run is the daemon's life.
 func (c *runCmd) Run(ctx context.Context, e env) error {
@@ -83,8 +85,11 @@ func (c *runCmd) reloader() func() (*config.Config, error) {
 
 type checkCmd struct{ settings }
 
-func (checkCmd) Help() string {
-	return "Examples:\n\n  mqd check --config /etc/mqd.toml\n\n" + cli.CodesHelp
+// Examples are for --help.
+func (checkCmd) Examples() string {
+	return `mqd check --config /etc/mqd.toml
+mqd check --to http://127.0.0.1:8080/in --format lines
+`
 }
 
 // Run prints what mqd run with the same flags would do; it changes nothing.
@@ -164,10 +169,6 @@ type env struct {
 	signals        <-chan os.Signal
 }
 
-const about = `Take messages from kernel queues and forward them: at once while it is quiet, in batches while it is busy.
-
-` + runHelp + "\n" + cli.CodesHelp
-
 // exited carries kong's wish to end, after --help, out of its parser.
 type exited int
 
@@ -184,8 +185,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, signals <
 	var c commands
 	parser, err := kong.New(&c,
 		kong.Name("mqd"),
-		kong.Description(about),
+		kong.Description("Take messages from kernel queues and forward them: at once while it is quiet, in batches while it is busy."),
 		kong.Writers(stdout, stderr),
+		kong.ConfigureHelp(kong.HelpOptions{FlagsLast: true}),
+		kong.Help(cli.PrintHelp),
+		cli.ExactStrings(),
 		kong.Exit(func(code int) { panic(exited(code)) }),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(env{stdout, stderr, signals}),
