@@ -136,7 +136,7 @@ func parseAddress(to string) (*url.URL, error) {
 	}
 	switch {
 	case u.Scheme != "http" && u.Scheme != "https":
-		return nil, errors.New("no such destination; there are http://, https://, stdout: and discard:")
+		return nil, errors.New("no such destination; only http://, https://, stdout: and discard: exist")
 	case u.Hostname() == "":
 		return nil, errors.New("no host")
 	case u.Fragment != "":

@@ -240,7 +240,6 @@ func (d *httpDestination) failed(ctx context.Context, err error) Result {
 // timeoutError is context.DeadlineExceeded that says how long.
 type timeoutError struct{ after time.Duration }
 
-func (e timeoutError) Error() string   { return fmt.Sprintf("no answer within %v", e.after) }
-func (e timeoutError) Unwrap() error   { return context.DeadlineExceeded }
-func (e timeoutError) Timeout() bool   { return true }
-func (e timeoutError) Temporary() bool { return true }
+func (e timeoutError) Error() string { return fmt.Sprintf("no answer within %v", e.after) }
+func (e timeoutError) Unwrap() error { return context.DeadlineExceeded }
+func (e timeoutError) Timeout() bool { return true }

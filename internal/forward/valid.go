@@ -9,9 +9,9 @@ import "unicode/utf8"
 const maxNesting = 500
 
 // validJSON reports whether s is one JSON text (RFC 8259) in UTF-8, nested at
-// most maxNesting deep. It is here and not json.Valid's because that takes five
-// times as long, allocates for a text that is not valid, and lets bytes pass
-// that are not UTF-8.
+// most maxNesting deep. It is not json.Valid because that takes up to four times
+// as long, allocates for a text that is not valid, and lets bytes pass that are
+// not UTF-8.
 //
 // The functions below take the index where a part begins and give the index
 // after it, or -1.
@@ -133,7 +133,8 @@ func skipEscape(s []byte, i int) int {
 		return -1
 	}
 	for _, c := range s[i+1 : i+5] {
-		if !('0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F') {
+		hex := '0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F'
+		if !hex {
 			return -1
 		}
 	}
