@@ -59,6 +59,8 @@ type Landing struct {
 	room  int  // msgmax, as it was when the slab was opened
 	ready []Span
 
+	scratch [headerSize]byte // of putSums; here, so that sealing allocates nothing
+
 	mu       sync.Mutex // guards what follows and the lower part of each slab
 	live     []*slab    // in order of generation; the last is cur, if that is open
 	free     []*slab
@@ -228,9 +230,11 @@ func (l *Landing) seal(s *slab, r record, n uint32, now int64, flags uint8) {
 	if a.keyed {
 		flags |= flagKeyed
 	}
-	r.setCommit(commit{n, stateSealed, flags, doorQueue, a.frame})
-	sum, _ := r.sums(l.seed, n)
-	r.putU32(offHeaderCRC, sum)
+	// The checksums go first: a kill in between leaves a record whose length is
+	// noted, and not one that claims to be whole and is not.
+	c := commit{n, stateSealed, flags, doorQueue, a.frame}
+	r.putSums(l.seed, c, &l.scratch)
+	r.setCommit(c)
 
 	s.end += recordSize(int(n))
 	s.used += uint32(a.count)

@@ -102,10 +102,12 @@ func (r record) commit() commit {
 	return commit{uint32(w), uint8(w >> 32), uint8(w >> 40), uint8(w >> 48), envelope.Kind(w >> 56)}
 }
 
-func (r record) setCommit(c commit) {
-	atomic.StoreUint64(r.word(offCommit), uint64(c.length)|uint64(c.state)<<32|uint64(c.flags)<<40|
-		uint64(c.door)<<48|uint64(c.frame)<<56)
+// word is the commit as it is stored.
+func (c commit) word() uint64 {
+	return uint64(c.length) | uint64(c.state)<<32 | uint64(c.flags)<<40 | uint64(c.door)<<48 | uint64(c.frame)<<56
 }
+
+func (r record) setCommit(c commit) { atomic.StoreUint64(r.word(offCommit), c.word()) }
 
 func (r record) mtype() int64     { return int64(binary.NativeEndian.Uint64(r[offMType:])) }
 func (r record) setMType(t int64) { binary.NativeEndian.PutUint64(r[offMType:], uint64(t)) }
@@ -115,11 +117,13 @@ func recordSize(n int) int { return (headerSize + n + align - 1) &^ (align - 1) 
 
 func (r record) payload(n uint32) []byte { return r[headerSize : headerSize+n : headerSize+n] }
 
-// sums computes both checksums of a record whose other fields are final.
-func (r record) sums(seed uint32, n uint32) (header, body uint32) {
-	body = crc32.Update(0, castagnoli, r[headerSize:recordSize(int(n))])
-	r.putU32(offBodyCRC, body)
-	return crc32.Update(seed, castagnoli, r[4:headerSize]), body
+// putSums stores both checksums of a record whose other fields are final but for
+// the commit, which will be c. scratch takes the header as it will be.
+func (r record) putSums(seed uint32, c commit, scratch *[headerSize]byte) {
+	r.putU32(offBodyCRC, crc32.Update(0, castagnoli, r[headerSize:recordSize(int(c.length))]))
+	copy(scratch[:], r)
+	binary.LittleEndian.PutUint64(scratch[offCommit:], c.word())
+	r.putU32(offHeaderCRC, crc32.Update(seed, castagnoli, scratch[4:]))
 }
 
 // valid reports whether a sealed record's checksums hold. The length is inside

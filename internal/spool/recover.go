@@ -95,6 +95,7 @@ func (l *Landing) recover(start *Start, rec *Recovered) (highest uint64, err err
 		if err := l.scan(s, rec); err != nil {
 			l.cfg.Log.Error("slab is damaged: what lies behind is kept in a copy", "route", l.cfg.Route, "error", err)
 			rec.Aside = append(rec.Aside, l.copyAside(s))
+			fill(s.mem[s.end:], s.canary) // the copy has it; the next start shall not find it again
 		}
 		l.restore(s, rec)
 	}

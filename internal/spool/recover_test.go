@@ -141,8 +141,70 @@ func TestDamagedRecordCostsWhatLiesBehindAndIsKept(t *testing.T) {
 	l.cur.mem[off+headerSize] ^= 1
 	drop(l)
 	l, rec := open(t, cfg)
-	defer l.Close()
 	if got := read(l.Take()); len(got) != 1 || got[0].body != "good" || len(rec.Aside) != 1 {
 		t.Fatalf("recovered %+v, %+v", got, rec)
+	}
+	drop(l)
+	l, rec = open(t, cfg)
+	if got := read(l.Take()); len(got) != 1 || len(rec.Aside) != 0 {
+		t.Fatalf("the second start recovered %+v, %+v", got, rec)
+	}
+}
+
+// A kill at any store of Commit leaves a record that is found: sealing goes over
+// the stores one by one, on a copy of the memory as it was before.
+func TestKillAtEveryStoreOfCommit(t *testing.T) {
+	cfg := testConfig(t)
+	l, _ := open(t, cfg)
+	room, err := l.Room()
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(room, 3, []byte("payload"))
+	off := l.cur.end
+	before := bytes.Clone(l.cur.mem[off : off+headerSize])
+	canary := l.canary
+	l.Commit(7, 42)
+	after := bytes.Clone(l.cur.mem[off : off+headerSize])
+	path := l.cur.path
+	drop(l)
+	// The order of stores: the length, the fields, the checksums, the state.
+	landed := bytes.Clone(before)
+	binary.LittleEndian.PutUint64(landed[offCommit:], 7|stateLanded<<32|doorQueue<<48)
+	states := [][]byte{before, landed}
+	for n := 16; n <= headerSize; n += 8 {
+		partly := bytes.Clone(landed)
+		copy(partly[16:n], after[16:n])
+		states = append(states, partly)
+		summed := bytes.Clone(partly)
+		copy(summed[:8], after[:8])
+		states = append(states, summed)
+	}
+	states = append(states, after)
+	image, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, header := range states {
+		copy(image[off:], header)
+		image[off+headerSize+7] = 0 // padding, cleared by Commit
+		if i == 0 {
+			image[off+headerSize+7] = canary
+		}
+		if err := os.WriteFile(path, image, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		l, rec := open(t, cfg)
+		if got := read(l.Take()); len(got) != 1 || got[0].body != "payload" || got[0].mtype != 3 || len(rec.Aside) != 0 {
+			t.Errorf("state %d: recovered %+v, %+v", i, got, rec)
+		}
+		drop(l)
+		if other, err := filepath.Glob(filepath.Join(cfg.Dir, "*.slab")); err == nil {
+			for _, p := range other {
+				if p != path {
+					os.Remove(p)
+				}
+			}
+		}
 	}
 }
