@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 
 	"github.com/alecthomas/kong"
@@ -65,14 +66,26 @@ func (c *runCmd) Run(ctx context.Context, e env) error {
 		Config: cfg, Reload: c.reloader(), Signals: e.signals, Stdout: e.stdout, Log: log, Version: cli.Version(),
 	})
 	if err != nil {
-		return &cli.ExitError{Code: cli.CodeCantCreate, Err: err}
+		return notStarted(err)
 	}
 	err = d.Run(ctx)
-	if errors.Is(err, daemon.ErrStopNow) {
+	switch {
+	case errors.Is(err, daemon.ErrStopNow):
 		log.Warn("stopped at once by a second signal; what was in flight is sent again at the next start")
 		return nil
+	case errors.Is(err, daemon.ErrNotStarted):
+		return notStarted(err)
 	}
 	return err
+}
+
+// notStarted gives the exit code for what mqd could not make or was not allowed to.
+func notStarted(err error) error {
+	if errors.Is(err, fs.ErrPermission) {
+		return &cli.ExitError{Code: cli.CodeNotPermitted, Err: err,
+			Hints: []string{"run mqd as the owner of these directories, or give others with --state and --runtime"}}
+	}
+	return &cli.ExitError{Code: cli.CodeCantCreate, Err: err}
 }
 
 // reloader reads the file again, or is nil without one.

@@ -17,6 +17,8 @@ func main() {
 	// First of all: a signal that comes before this ends the process.
 	signals := make(chan os.Signal, 16)
 	signal.Notify(signals, unix.SIGUSR1, unix.SIGUSR2, unix.SIGHUP, unix.SIGTERM, unix.SIGINT)
+	// A reader of standard output that goes away is a destination that fails.
+	signal.Ignore(unix.SIGPIPE)
 	err := run(context.Background(), os.Args[1:], os.Stdout, os.Stderr, signals)
 	os.Exit(cli.Exit(os.Stderr, "mqd", err))
 }

@@ -26,6 +26,9 @@ func readFile(path string) ([]byte, error) {
 	if err != nil {
 		return nil, unreadable(path, err)
 	}
+	if info.IsDir() {
+		return nil, unreadable(path, &fs.PathError{Op: "read", Path: path, Err: syscall.EISDIR})
+	}
 	if p := distrust(path, info, os.Geteuid()); p != nil {
 		return nil, wholeFile(path, *p)
 	}

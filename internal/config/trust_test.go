@@ -80,6 +80,18 @@ func TestLoadRefusesWhatOthersCanChange(t *testing.T) {
 	}
 }
 
+// Whatever its mode: advice about that would not help.
+func TestLoadRefusesDirectories(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Load(dir)
+	if want := dir + ": cannot be read: read: is a directory"; err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
 func TestLoadRefusesLargeFiles(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "mqd.toml")
 	head := "[route.default]\n#"

@@ -21,6 +21,10 @@ import (
 	"github.com/mqdaemon/mqd/internal/control"
 )
 
+// ErrNotStarted is returned by [Daemon.Run] when something that it needs cannot
+// be made: a landing, a destination, the socket, the address to listen on.
+var ErrNotStarted = errors.New("not started")
+
 // Config is what one daemon runs.
 type Config struct {
 	*config.Config // State and Runtime are set
@@ -41,6 +45,7 @@ type Daemon struct {
 	host   string
 	lock   *os.File            // of the state directory
 	queues map[string]*os.File // locks of the queues, by address
+	totals map[string]*totals  // of the routes there were, by name
 
 	mu     sync.Mutex // guards routes
 	routes []*worker  // in the order of the configuration
@@ -58,7 +63,7 @@ type worker struct {
 // New makes the directories and takes the locks; it touches no queue. An error
 // is [ErrInUse] if another daemon holds one of them.
 func New(cfg Config) (*Daemon, error) {
-	d := &Daemon{cfg: cfg, log: cfg.Log, queues: map[string]*os.File{}}
+	d := &Daemon{cfg: cfg, log: cfg.Log, queues: map[string]*os.File{}, totals: map[string]*totals{}}
 	if err := makeDir(cfg.State, 0o711); err != nil {
 		return nil, err
 	}
@@ -121,7 +126,7 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, d.unlock()) }()
 	for _, r := range d.cfg.Routes {
 		if err := d.start(r); err != nil {
-			return errors.Join(err, d.stop())
+			return errors.Join(fmt.Errorf("%w: %w", ErrNotStarted, err), d.stop())
 		}
 	}
 	server := control.New(control.Config{
@@ -138,7 +143,7 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 	select {
 	case err := <-served:
 		served <- nil
-		return errors.Join(err, d.stop())
+		return errors.Join(fmt.Errorf("%w: %w", ErrNotStarted, err), d.stop())
 	case <-server.Ready():
 	}
 	return errors.Join(d.work(ctx, served), d.stop())
@@ -148,6 +153,9 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 func (d *Daemon) work(ctx context.Context, served chan error) error {
 	if err := d.announce(); err != nil {
 		return err
+	}
+	for _, name := range strangers(d.at.state, d.cfg.Routes) {
+		d.log.Warn("there is a spool of a route that is not configured; what waits there is kept until a route of that name is back", "route", name)
 	}
 	d.log.Info("mqd runs", "pid", os.Getpid(), "routes", len(d.cfg.Routes), "state", d.at.state, "runtime", d.at.runtime)
 	err := d.serve(ctx, served)
@@ -166,7 +174,10 @@ func (d *Daemon) announce() error {
 
 // start opens a route and runs it.
 func (d *Daemon) start(cfg config.Route) error {
-	r, err := openRoute(cfg, d.at, d.host, d.cfg.Stdout, d.log)
+	if d.totals[cfg.Name] == nil {
+		d.totals[cfg.Name] = new(totals)
+	}
+	r, err := openRoute(cfg, d.totals[cfg.Name], d.at, d.host, d.cfg.Stdout, d.log)
 	if err != nil {
 		return fmt.Errorf("route %s: %w", cfg.Name, err)
 	}
@@ -189,14 +200,18 @@ func (d *Daemon) stop() error {
 	d.mu.Lock()
 	routes := d.routes
 	d.mu.Unlock()
-	left, err := d.end(routes)
+	err := d.end(routes)
+	var left int64
+	for _, w := range routes {
+		left += w.landing.Stats().Pending
+	}
 	d.log.Info("mqd stopped", "pending", left)
 	return err
 }
 
-// end stops these routes in order and gives them back. It tells how many
-// messages stay in their landings.
-func (d *Daemon) end(routes []*worker) (left int64, err error) {
+// end stops these routes in order and gives them back. What is not delivered
+// stays in their landings.
+func (d *Daemon) end(routes []*worker) error {
 	for _, w := range routes {
 		w.stop()
 	}
@@ -212,15 +227,14 @@ func (d *Daemon) end(routes []*worker) (left int64, err error) {
 				cutAll(routes)
 			case sig := <-d.cfg.Signals:
 				if sig == unix.SIGTERM || sig == unix.SIGINT {
-					return left, ErrStopNow
+					return ErrStopNow
 				}
 			}
 		}
 		w.cut()
-		left += w.landing.Stats().Pending
 		errs = append(errs, w.err, w.close())
 	}
-	return left, errors.Join(errs...)
+	return errors.Join(errs...)
 }
 
 func cutAll(routes []*worker) {

@@ -1,11 +1,13 @@
 package daemon
 
 import (
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/mqdaemon/mqd/client"
 	"github.com/mqdaemon/mqd/internal/config"
@@ -35,20 +37,43 @@ func makePlaces(state, runtime string) (places, error) {
 	return at, err
 }
 
-// makeDir makes dir, or gives one that is already one's own its mode; the umask
-// is not asked.
+// makeDir makes dir, or gives one that is there its mode; the umask is not asked.
+// It refuses one that belongs to another user than root or oneself, and a link
+// that another user made: whoever owns the directory could put another socket,
+// another pid or another landing there.
 func makeDir(dir string, mode fs.FileMode) error {
 	if err := os.MkdirAll(dir, mode); err != nil {
 		return err
 	}
-	st, err := os.Stat(dir)
-	if err != nil || st.Mode().Perm() == mode {
-		return err
+	var st unix.Stat_t
+	for _, stat := range []func(string, *unix.Stat_t) error{unix.Lstat, unix.Stat} {
+		if err := stat(dir, &st); err != nil {
+			return &os.PathError{Op: "stat", Path: dir, Err: err}
+		}
+		if st.Uid != 0 && int(st.Uid) != os.Geteuid() {
+			return fmt.Errorf("directory %s belongs to uid %d, not to root or uid %d: name another one or remove it",
+				dir, st.Uid, os.Geteuid())
+		}
 	}
-	if err := os.Chmod(dir, mode); err != nil && !errors.Is(err, fs.ErrPermission) {
-		return err
+	if fs.FileMode(st.Mode).Perm() == mode || int(st.Uid) != os.Geteuid() {
+		return nil
 	}
-	return nil
+	return os.Chmod(dir, mode)
+}
+
+// strangers gives the names of spools whose route is not configured.
+func strangers(state string, routes []config.Route) []string {
+	entries, err := os.ReadDir(filepath.Join(state, "spool"))
+	if err != nil {
+		return nil // nothing was ever kept, or whoever asks may not look
+	}
+	var names []string
+	for _, e := range entries {
+		if !slices.ContainsFunc(routes, func(r config.Route) bool { return r.Name == e.Name() }) {
+			names = append(names, e.Name())
+		}
+	}
+	return names
 }
 
 // writeRoutes tells clients where the queues are.

@@ -61,7 +61,7 @@ var mayImport = map[string][]string{
 	},
 	"internal/cli": {"golang.org/x/sys/unix", "github.com/alecthomas/kong"},
 	"cmd/mqd": {
-		"golang.org/x/sys/unix", "github.com/alecthomas/kong", "github.com/charmbracelet/log", module + "client",
+		"golang.org/x/sys/unix", "github.com/alecthomas/kong", "github.com/charmbracelet/log", "github.com/muesli/termenv", module + "client",
 		module + "internal/cli", module + "internal/config", module + "internal/daemon",
 	},
 	"cmd/mqctl": {

@@ -122,7 +122,17 @@ type sysvSource struct {
 func (s *sysvSource) Wait() (int64, error)                    { return s.waiter.Wait() }
 func (s *sysvSource) Receive(buf []byte) (int, syscall.Errno) { return s.queue.TryReceiveRaw(buf) }
 func (s *sysvSource) Stat() (mq.Stat, error)                  { return s.queue.Stat() }
-func (s *sysvSource) Limit() (int, error)                     { return mq.MsgMax() }
+
+// Limit also looks at what lies in the queue: a message that was sent before
+// msgmax was lowered may be larger than that.
+func (s *sysvSource) Limit() (int, error) {
+	msgmax, err := mq.MsgMax()
+	if err != nil {
+		return 0, err
+	}
+	st, err := s.queue.Stat()
+	return max(msgmax, int(st.Bytes)), err
+}
 
 func (s *sysvSource) Close() error {
 	s.waiter.Close()

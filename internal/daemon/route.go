@@ -29,6 +29,14 @@ const (
 	trimAfter = time.Second
 )
 
+// totals count since the daemon started; a route that a reload restarts goes on
+// with those it had.
+type totals struct {
+	delivered atomic.Int64 // messages
+	requests  atomic.Int64
+	retries   atomic.Int64 // requests that were tries again
+}
+
 // route is one queue, one landing, one batcher and one destination at work.
 type route struct {
 	cfg     config.Route
@@ -42,10 +50,10 @@ type route struct {
 	nudge chan struct{} // look at the queue again now
 	trim  *time.Timer
 
-	delivered, requests, retries atomic.Int64
-	inFlight                     atomic.Int64 // messages in requests
-	backlog                      atomic.Int64 // depth of the queue when it was last seen backed up
-	full                         atomic.Bool  // the landing is full
+	total    *totals
+	inFlight atomic.Int64 // messages in requests
+	backlog  atomic.Int64 // depth of the queue when it was last seen backed up
+	full     atomic.Bool  // the landing is full
 
 	mu   sync.Mutex // guards what follows
 	src  source     // nil while there is none
@@ -56,7 +64,7 @@ type route struct {
 type places struct{ state, runtime, landing string }
 
 // openRoute opens everything of a route but its queue, and starts nothing.
-func openRoute(cfg config.Route, at places, host string, stdout io.Writer, log *slog.Logger) (*route, error) {
+func openRoute(cfg config.Route, total *totals, at places, host string, stdout io.Writer, log *slog.Logger) (*route, error) {
 	log = log.With("route", cfg.Name)
 	msgmax, err := mq.MsgMax()
 	if err != nil {
@@ -90,14 +98,14 @@ func openRoute(cfg config.Route, at places, host string, stdout io.Writer, log *
 		return nil, errors.Join(err, landing.Close(), dest.Close())
 	}
 	if found.Messages > 0 || len(found.Aside) > 0 {
-		log.Info("messages of a former daemon found", "messages", found.Messages,
+		log.Info("messages found in the landing", "messages", found.Messages,
 			"length_uncertain", found.Uncertain, "set_aside", len(found.Aside))
 	}
 	for _, path := range found.Aside {
 		log.Warn("file of another or a damaged spool set aside", "file", path)
 	}
 	r := &route{
-		cfg: cfg, log: log, landing: landing, batches: batches, dest: dest,
+		cfg: cfg, log: log, landing: landing, batches: batches, dest: dest, total: total,
 		gate:  forward.NewGate(forward.Backoff{Initial: cfg.RetryInitial, Max: cfg.RetryMax}, nil),
 		nudge: make(chan struct{}, 1), swap: swap,
 	}
@@ -191,7 +199,7 @@ func (r *route) status(now time.Time) client.RouteStatus {
 	s := client.RouteStatus{
 		Name: r.cfg.Name, Queue: r.cfg.Queue.String(), State: client.StateOK,
 		Pending: st.Pending, InFlight: r.inFlight.Load(), Slots: int64(r.batches.Stats().Slots),
-		Delivered: r.delivered.Load(), Requests: r.requests.Load(), Retries: r.retries.Load(),
+		Delivered: r.total.delivered.Load(), Requests: r.total.requests.Load(), Retries: r.total.retries.Load(),
 		Landing: "unlocked",
 	}
 	if st.Locked {

@@ -154,7 +154,7 @@ func testRoute(t *testing.T, dest forward.Destination, size int) *route {
 		t.Fatal(err)
 	}
 	r := &route{
-		cfg: config.Route{Name: "test", Queue: mq.SysVAddr(1)}, log: log, landing: landing, batches: batches, dest: dest,
+		cfg: config.Route{Name: "test", Queue: mq.SysVAddr(1)}, log: log, landing: landing, batches: batches, dest: dest, total: new(totals),
 		gate:  forward.NewGate(forward.Backoff{Initial: time.Second, Max: time.Minute}, func() float64 { return 0.5 }),
 		nudge: make(chan struct{}, 1), trim: time.AfterFunc(time.Hour, func() {}),
 	}
@@ -262,8 +262,8 @@ func TestRetryIsTheSameBatch(t *testing.T) {
 		if k := dest.keys; len(k) != 4 || k[0] != k[3] || k[0] != k[1] || k[0] != k[2] {
 			t.Errorf("keys are %q", k)
 		}
-		if r.retries.Load() != 3 || r.requests.Load() != 4 || r.delivered.Load() != 3 || r.landing.Stats().Pending != 0 {
-			t.Errorf("retries %d, requests %d, delivered %d", r.retries.Load(), r.requests.Load(), r.delivered.Load())
+		if r.total.retries.Load() != 3 || r.total.requests.Load() != 4 || r.total.delivered.Load() != 3 || r.landing.Stats().Pending != 0 {
+			t.Errorf("retries %d, requests %d, delivered %d", r.total.retries.Load(), r.total.requests.Load(), r.total.delivered.Load())
 		}
 		q.put("d")
 		time.Sleep(time.Second)

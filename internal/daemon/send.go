@@ -16,12 +16,15 @@ import (
 func (r *route) send(ctx, hard context.Context, b *batcher.Batch[spool.Span]) batcher.Outcome {
 	fb := r.batchOf(b)
 	outcome := batcher.Done
-	for {
+	for try := 0; ; try++ {
 		pass, err := r.gate.Wait(ctx)
 		if err != nil {
 			return batcher.Unsettled
 		}
-		r.requests.Add(1)
+		r.total.requests.Add(1)
+		if try > 0 {
+			r.total.retries.Add(1)
+		}
 		r.inFlight.Add(int64(b.Messages))
 		res := r.dest.Send(hard, fb)
 		r.inFlight.Add(-int64(b.Messages))
@@ -33,7 +36,6 @@ func (r *route) send(ctx, hard context.Context, b *batcher.Batch[spool.Span]) ba
 			return r.settle(b, outcome)
 		}
 		outcome = batcher.PushedBack
-		r.retries.Add(1)
 	}
 }
 
@@ -58,7 +60,7 @@ func (r *route) settle(b *batcher.Batch[spool.Span], outcome batcher.Outcome) ba
 		r.log.Error("batch delivered but not settled, it may be sent again after a restart", "error", err)
 		return batcher.Unsettled
 	}
-	r.delivered.Add(int64(b.Messages))
+	r.total.delivered.Add(int64(b.Messages))
 	if r.landing.Spare() {
 		r.trim.Reset(trimAfter)
 	}

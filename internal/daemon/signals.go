@@ -5,6 +5,7 @@ import (
 	"errors"
 	"reflect"
 	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -35,7 +36,9 @@ func (d *Daemon) serve(ctx context.Context, served chan error) error {
 				if err := d.reload(); errors.Is(err, ErrStopNow) {
 					return nil // the signal came while a route that went was stopped
 				} else if err != nil {
-					d.log.Error("not reloaded", "error", err)
+					for _, line := range strings.Split(err.Error(), "\n") {
+						d.log.Error("not reloaded", "error", line)
+					}
 				}
 			default:
 				d.log.Info("stopping", "signal", sig.String(), "stop_timeout", d.cfg.StopTimeout)
@@ -90,10 +93,11 @@ func (d *Daemon) exchange(next *config.Config) error {
 	d.routes = slices.Clone(kept)
 	d.mu.Unlock()
 
-	left, err := d.end(gone)
-	errs := []error{err}
+	errs := []error{d.end(gone)}
+	var started []string
 	for _, r := range next.Routes {
 		if !slices.ContainsFunc(kept, func(w *worker) bool { return w.runs(r) }) {
+			started = append(started, r.Name)
 			errs = append(errs, d.start(r))
 		}
 	}
@@ -111,12 +115,13 @@ func (d *Daemon) exchange(next *config.Config) error {
 	}
 	for _, w := range gone {
 		if place(w.cfg.Name) < 0 {
-			d.log.Warn("route removed; what it had not delivered stays in its landing", "route", w.cfg.Name)
+			d.log.Warn("route removed; what it had not delivered stays in its landing until a route of that name is back",
+				"route", w.cfg.Name, "waiting", w.landing.Stats().Pending)
 		}
 	}
 	d.cfg.Config = next
 	errs = append(errs, d.unlockQueues(unused), writeRoutes(d.at, next.Routes))
-	d.log.Info("configuration reloaded", "routes", len(next.Routes), "untouched", len(kept), "stopped", len(gone), "waiting", left)
+	d.log.Info("configuration reloaded", "routes", len(next.Routes), "untouched", len(kept), "started", started)
 	return errors.Join(errs...)
 }
 
