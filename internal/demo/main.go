@@ -26,6 +26,7 @@ import (
 const (
 	quietLines = 20
 	quietEvery = 50 * time.Millisecond
+	refusals   = 5
 	patience   = 30 * time.Second
 )
 
@@ -173,8 +174,9 @@ func (d *demo) busy(n int) (time.Duration, error) {
 	return time.Since(begin), d.arrived()
 }
 
-// outage has the receiver answer 503 for a second, while messages come in; then
-// it is up again, and a signal cuts the back-off short.
+// outage has the receiver answer 503 until mqd has tried a few times and waits
+// longer between two tries, while messages come in; then it is up again, and a
+// signal cuts the back-off short.
 func (d *demo) outage(daemon *os.Process) (time.Duration, error) {
 	d.recv.down(true)
 	for i := range 100 {
@@ -186,7 +188,7 @@ func (d *demo) outage(daemon *os.Process) (time.Duration, error) {
 			return 0, fmt.Errorf("mqctl send: %w", err)
 		}
 	}
-	if err := wait("a refused request", d.recv.refusing); err != nil {
+	if err := wait("refused requests", func() bool { return d.recv.refusals() >= refusals }); err != nil {
 		return 0, err
 	}
 	d.recv.down(false)

@@ -73,11 +73,11 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 }
 
-func (r *receiver) begin(phase string)   { r.locked(func() { r.phase = phase }) }
-func (r *receiver) expect(line string)   { r.locked(func() { r.sent[line] = time.Now() }) }
-func (r *receiver) down(yes bool)        { r.locked(func() { r.isDown = yes }) }
-func (r *receiver) refusing() (yes bool) { r.locked(func() { yes = r.refused > 0 }); return yes }
-func (r *receiver) total() (n int)       { r.locked(func() { n = r.count }); return n }
+func (r *receiver) begin(phase string) { r.locked(func() { r.phase = phase }) }
+func (r *receiver) expect(line string) { r.locked(func() { r.sent[line] = time.Now() }) }
+func (r *receiver) down(yes bool)      { r.locked(func() { r.isDown = yes }) }
+func (r *receiver) refusals() (n int)  { r.locked(func() { n = r.refused }); return n }
+func (r *receiver) total() (n int)     { r.locked(func() { n = r.count }); return n }
 
 // lines is what arrived. Nothing arrives any more when it is called.
 func (r *receiver) lines() map[string]int { return r.got }
