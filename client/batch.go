@@ -14,8 +14,8 @@ import (
 // It returns how many messages were accepted, from the front: all of a kernel
 // message that was sent, none of one that was not. Accepted is len(messages) if
 // and only if err is nil. Errors are those of Send; a message that can never be
-// sent is found before anything is sent, so accepted is 0 then, and the error
-// says which message it is.
+// sent is found before anything is sent, so accepted is 0 then, and a
+// [*MessageError] says which message it is.
 func (c *Client) SendBatch(ctx context.Context, messages []Message) (accepted int, err error) {
 	if err := ctx.Err(); err != nil {
 		return 0, fmt.Errorf("send: %w", err)
@@ -51,7 +51,7 @@ func checkAll(d *door, l limits, messages []Message) error {
 			err = d.tooLarge(l, mtypeOf(m), size)
 		}
 		if err != nil {
-			return fmt.Errorf("message %d: %w", i, err)
+			return &MessageError{Index: i, Err: err}
 		}
 	}
 	return nil

@@ -217,7 +217,7 @@ func (c *Client) open() (*door, error) {
 	if d := c.door.Load(); d != nil {
 		return d, nil
 	}
-	addr, err := c.findQueue()
+	addr, _, err := c.FindQueue()
 	if err != nil {
 		return nil, err
 	}
@@ -243,8 +243,10 @@ func (c *Client) drop(d *door) {
 	}
 }
 
-// findQueue gives the address of the queue, whether it exists or not.
-func (c *Client) findQueue() (mq.Addr, error) {
+// FindQueue gives the address of the queue that Send would open, whether it exists
+// or not, and what named it: "Queue" for the field, "MQD_QUEUE", or the path of a
+// routes file. Errors: [ErrNotRunning], [ErrNoRoute], or that of [mq.ParseAddr].
+func (c *Client) FindQueue() (addr mq.Addr, from string, err error) {
 	return c.find().findQueue(c.Queue, c.route(), place{c.Runtime, c.State})
 }
 

@@ -149,35 +149,34 @@ func (f *finder) daemons(named place) []place {
 }
 
 // findQueue looks for the queue of a route: its own address if given, then the
-// environment, then the routes files.
-func (f *finder) findQueue(given mq.Addr, route string, named place) (mq.Addr, error) {
+// environment, then the routes files. It says which of them it was.
+func (f *finder) findQueue(given mq.Addr, route string, named place) (addr mq.Addr, from string, err error) {
 	if !given.IsZero() {
-		return given, nil
+		return given, "Queue", nil
 	}
 	if text := f.getenv(envQueue); text != "" {
-		addr, err := mq.ParseAddr(text)
-		if err != nil {
-			return mq.Addr{}, fmt.Errorf("%s: %w", envQueue, err)
+		if addr, err = mq.ParseAddr(text); err != nil {
+			return mq.Addr{}, "", fmt.Errorf("%s: %w", envQueue, err)
 		}
-		return addr, nil
+		return addr, envQueue, nil
 	}
-	e := &notFoundError{cause: ErrNotRunning, route: route}
+	e := &notFoundError{route: route}
 	for _, p := range f.places(named) {
+		var without *noRouteError // the first file of this daemon that lacks the route
 		for _, dir := range []string{p.runtime, p.state} {
 			if dir == "" {
 				continue
 			}
-			addr, err := f.routeIn(dir, route)
-			if err == nil {
-				return addr, nil
+			if addr, err = f.routeIn(dir, route); err == nil {
+				return addr, filepath.Join(dir, RoutesName), nil
 			}
-			if errors.Is(err, ErrNoRoute) {
-				e.cause = ErrNoRoute
+			if without == nil && errors.As(err, &without) {
+				e.without = append(e.without, without)
 			}
 			e.tried = append(e.tried, err)
 		}
 	}
-	return mq.Addr{}, e
+	return mq.Addr{}, "", e
 }
 
 // routeIn gives the queue of a route as the routes file in dir has it.
@@ -188,7 +187,7 @@ func (f *finder) routeIn(dir, route string) (mq.Addr, error) {
 	}
 	addr, ok := routes.Queue(route)
 	if !ok || addr.IsZero() {
-		return mq.Addr{}, fmt.Errorf("%s: %w", filepath.Join(dir, RoutesName), ErrNoRoute)
+		return mq.Addr{}, &noRouteError{route: route, dir: dir, has: routes.names()}
 	}
 	return addr, nil
 }
@@ -199,23 +198,51 @@ func (f *finder) serves(dir string, queue mq.Addr) bool {
 	return err == nil && slices.ContainsFunc(routes.Routes, func(r RouteEntry) bool { return r.Queue == queue })
 }
 
+// noRouteError: a daemon was found, and it has other routes.
+type noRouteError struct {
+	route, dir string
+	has        []string
+}
+
+func (e *noRouteError) Error() string {
+	has := "none"
+	if len(e.has) > 0 {
+		has = strings.Join(e.has, ", ")
+	}
+	return fmt.Sprintf("no route %s at %s: it has %s", e.route, e.dir, has)
+}
+
+func (e *noRouteError) Unwrap() error { return ErrNoRoute }
+
 // notFoundError says where was looked for a route, and why that did not help.
 type notFoundError struct {
-	route string
-	cause error // ErrNotRunning or ErrNoRoute
-	tried []error
+	route   string
+	without []*noRouteError // one for each daemon that was found
+	tried   []error
 }
 
 func (e *notFoundError) Error() string {
+	if len(e.without) > 0 {
+		texts := make([]string, 0, len(e.without))
+		for _, err := range e.without {
+			texts = append(texts, err.Error())
+		}
+		return strings.Join(texts, "; ")
+	}
 	reasons := make([]string, 0, len(e.tried))
 	for _, err := range e.tried {
 		reasons = append(reasons, reason(err))
 	}
 	return fmt.Sprintf("route %q: %v (start mqd, or name its queue with %s; tried %s)",
-		e.route, e.cause, envQueue, strings.Join(reasons, "; "))
+		e.route, ErrNotRunning, envQueue, strings.Join(reasons, "; "))
 }
 
-func (e *notFoundError) Unwrap() error { return e.cause }
+func (e *notFoundError) Unwrap() error {
+	if len(e.without) > 0 {
+		return ErrNoRoute
+	}
+	return ErrNotRunning
+}
 
 // reason is the text of err, short for the usual case of a missing file.
 func reason(err error) string {

@@ -53,12 +53,16 @@ func TestFindQueue(t *testing.T) {
 		writeRoutes(t, dir, "other", queue(99), "default", queue(3+n))
 	}
 	c := &Client{Queue: queue(1), finder: f}
+	froms := []string{"Queue", envQueue}
+	for _, dir := range []string{runtime, state, ownRuntime, ownState, f.system.runtime, f.system.state} {
+		froms = append(froms, filepath.Join(dir, RoutesName))
+	}
 	want := 1
 	check := func() {
 		t.Helper()
-		addr, err := f.findQueue(c.Queue, c.route(), place{c.Runtime, c.State})
-		if err != nil || addr != queue(want) {
-			t.Errorf("found %v, %v, want %v", addr, err, queue(want))
+		addr, from, err := c.FindQueue()
+		if err != nil || addr != queue(want) || from != froms[want-1] {
+			t.Errorf("found %v from %s, %v, want %v from %s", addr, from, err, queue(want), froms[want-1])
 		}
 		want++
 	}
@@ -76,7 +80,7 @@ func TestFindQueue(t *testing.T) {
 	remove(runtime)
 	check() // MQD_STATE
 	remove(state)
-	if _, err := f.findQueue(mq.Addr{}, "default", place{}); !errors.Is(err, ErrNotRunning) {
+	if _, _, err := f.findQueue(mq.Addr{}, "default", place{}); !errors.Is(err, ErrNotRunning) {
 		t.Errorf("named directories without routes: %v, want ErrNotRunning: no other daemon was meant", err)
 	}
 	delete(env, envRuntime)
@@ -89,12 +93,15 @@ func TestFindQueue(t *testing.T) {
 	remove(f.system.runtime)
 	check() // system state directory
 	remove(f.system.state)
-	_, err := f.findQueue(mq.Addr{}, "default", place{})
+	_, _, err := f.findQueue(mq.Addr{}, "default", place{})
 	if !errors.Is(err, ErrNoRoute) || errors.Is(err, ErrNotRunning) {
 		t.Errorf("%v, want ErrNoRoute: a daemon is there, without the route", err)
 	}
+	if want := "no route default at " + ownRuntime + ": it has other"; err.Error() != want {
+		t.Errorf("%q, want %q", err, want)
+	}
 	remove(ownRuntime)
-	_, err = f.findQueue(mq.Addr{}, "default", place{})
+	_, _, err = f.findQueue(mq.Addr{}, "default", place{})
 	if !errors.Is(err, ErrNotRunning) {
 		t.Errorf("%v, want ErrNotRunning", err)
 	}
@@ -104,7 +111,7 @@ func TestFindQueue(t *testing.T) {
 		}
 	}
 	env[envQueue] = "sysv:0"
-	if _, err := f.findQueue(mq.Addr{}, "default", place{}); err == nil || !strings.Contains(err.Error(), envQueue) {
+	if _, _, err := f.findQueue(mq.Addr{}, "default", place{}); err == nil || !strings.Contains(err.Error(), envQueue) {
 		t.Errorf("bad MQD_QUEUE: %v", err)
 	}
 }
@@ -118,7 +125,7 @@ func TestFindWithFields(t *testing.T) {
 	writeRoutes(t, variable, "default", mq.SysVAddr(2))
 	env[envRuntime], env[envState] = variable, variable
 	for _, p := range []place{{runtime: field}, {runtime: field, state: field}} {
-		if addr, err := f.findQueue(mq.Addr{}, "default", p); err != nil || addr != mq.SysVAddr(1) {
+		if addr, _, err := f.findQueue(mq.Addr{}, "default", p); err != nil || addr != mq.SysVAddr(1) {
 			t.Errorf("%+v: found %v, %v", p, addr, err)
 		}
 	}

@@ -46,6 +46,14 @@ func (r RoutesFile) Queue(route string) (addr mq.Addr, ok bool) {
 	return mq.Addr{}, false
 }
 
+func (r RoutesFile) names() []string {
+	names := make([]string, 0, len(r.Routes))
+	for _, entry := range r.Routes {
+		names = append(names, entry.Name)
+	}
+	return names
+}
+
 // ReadRoutes reads the routes file in a directory, if it can be trusted: both
 // belong to root, to the calling user or to user mqd, and nobody else may write
 // to them. Otherwise any user could draw the messages of others to a queue of

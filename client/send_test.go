@@ -225,6 +225,8 @@ func TestInvalid(t *testing.T) {
 		}
 		if n, err := c.SendBatch(t.Context(), []Message{{}, m}); n != 0 || !errors.Is(err, fs.ErrInvalid) || !strings.HasPrefix(err.Error(), "message 1: ") {
 			t.Errorf("%s in a batch: %d, %v, want 0 and fs.ErrInvalid for message 1", name, n, err)
+		} else if m := (*MessageError)(nil); !errors.As(err, &m) || m.Index != 1 {
+			t.Errorf("%s in a batch: %#v, want a MessageError for message 1", name, err)
 		}
 	}
 	if err := c.Send(t.Context(), Message{Type: -1}); !errors.Is(err, unix.EINVAL) {

@@ -10,6 +10,7 @@ import (
 	"io"
 	"io/fs"
 	"net"
+	"net/url"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -35,11 +36,16 @@ func (c *Client) Status(ctx context.Context) (*Status, error) {
 	return &s, nil
 }
 
-// Flush tells the daemon to look at every door and to send what it has now. It
-// does not wait for anything to be sent. Only root and the user of the daemon
-// may; for others there is [Client.Wake]. Errors are those of Status.
+// Flush tells the daemon to look at the doors and to send what it has now, of the
+// route in Route, or of all routes if that is "". It does not wait for anything to
+// be sent. Only root and the user of the daemon may; for others there is
+// [Client.Wake]. Errors are those of Status, and [ErrNoRoute].
 func (c *Client) Flush(ctx context.Context) error {
-	if _, err := c.exchange(ctx, "POST", "/v1/flush"); err != nil {
+	path := "/v1/flush"
+	if c.Route != "" {
+		path += "?route=" + url.QueryEscape(c.Route)
+	}
+	if _, err := c.exchange(ctx, "POST", path); err != nil {
 		return fmt.Errorf("flush: %w", err)
 	}
 	return nil
@@ -151,11 +157,17 @@ func refusal(code int, body []byte) error {
 // connect gives a connection to the first daemon that answers.
 func (c *Client) connect(ctx context.Context) (net.Conn, error) {
 	var tried []string
+	var without *noRouteError // of the first daemon that lacks the route
+	dialled := false          // one that has it, or was named
 	for _, s := range c.sockets() {
 		if s.err != nil {
+			if without == nil {
+				errors.As(s.err, &without)
+			}
 			tried = append(tried, reason(s.err))
 			continue
 		}
+		dialled = true
 		conn, err := c.dial(ctx, s.path)
 		switch {
 		case err == nil:
@@ -166,6 +178,9 @@ func (c *Client) connect(ctx context.Context) (net.Conn, error) {
 			return nil, fmt.Errorf("socket %s: %w", s.path, cause(err))
 		}
 		tried = append(tried, fmt.Sprintf("%s: %v", s.path, cause(err)))
+	}
+	if without != nil && !dialled {
+		return nil, without
 	}
 	return nil, fmt.Errorf("%w (start it, or name its socket with %s; tried %s)",
 		ErrNotRunning, envSocket, strings.Join(tried, "; "))

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -81,13 +82,17 @@ func TestStatus(t *testing.T) {
 func TestFlush(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
 	var code int
+	var route []string
 	serve(t, path, func(w http.ResponseWriter, r *http.Request) {
-		if r.Method+" "+r.URL.Path != "POST /v1/flush" {
-			t.Errorf("asked for %s %s", r.Method, r.URL.Path)
+		if r.Method+" "+r.URL.Path != "POST /v1/flush" || !slices.Equal(r.URL.Query()["route"], route) {
+			t.Errorf("asked for %s %s, want route %q", r.Method, r.URL, route)
 		}
 		w.WriteHeader(code)
 		if code == 403 {
 			_, _ = io.WriteString(w, `{"error":{"code":"forbidden","message":"only root may"}}`)
+		}
+		if code == 404 {
+			_, _ = io.WriteString(w, `{"error":{"code":"no_route","message":"no such route"}}`)
 		}
 	})
 	c := &Client{Socket: path}
@@ -106,6 +111,15 @@ func TestFlush(t *testing.T) {
 		if tc.want == nil && err != nil || tc.want != nil && (!errors.As(err, &got) || *got != *tc.want || err.Error() != tc.text) {
 			t.Errorf("code %d: %v, want %q", tc.code, err, tc.text)
 		}
+	}
+	// A route is passed on, whatever is in its name.
+	c, code, route = &Client{Socket: path, Route: "a b&c=1"}, 202, []string{"a b&c=1"}
+	if err := c.Flush(t.Context()); err != nil {
+		t.Error(err)
+	}
+	code = 404
+	if err := c.Flush(t.Context()); !errors.Is(err, ErrNoRoute) {
+		t.Errorf("%v, want ErrNoRoute", err)
 	}
 }
 
@@ -256,8 +270,12 @@ func TestFindSocket(t *testing.T) {
 		}
 		c := tc.c
 		c.finder, c.Dial = f, refuse
-		if err := c.Flush(t.Context()); !errors.Is(err, ErrNotRunning) {
-			t.Errorf("%s: %v, want ErrNotRunning", tc.name, err)
+		wantErr := ErrNotRunning
+		if tc.want == nil {
+			wantErr = ErrNoRoute
+		}
+		if err := c.Flush(t.Context()); !errors.Is(err, wantErr) {
+			t.Errorf("%s: %v, want %v", tc.name, err, wantErr)
 		}
 		if fmt.Sprint(dialled) != fmt.Sprint(tc.want) {
 			t.Errorf("%s: dialled %q, want %q", tc.name, dialled, tc.want)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -29,8 +30,8 @@ func (c *Client) Wake(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("wake: %w", err)
 	}
-	queue, err := c.findQueue()
-	if c.signal(ctx, queue) {
+	queue, _, err := c.FindQueue()
+	if c.signal(ctx, queue) == nil {
 		return nil
 	}
 	if err == nil {
@@ -38,6 +39,25 @@ func (c *Client) Wake(ctx context.Context) error {
 	}
 	if err != nil {
 		return fmt.Errorf("wake: %w", err)
+	}
+	return nil
+}
+
+// Signal is the first half of [Client.Wake]: SIGUSR1 or nothing, so that no doorbell
+// is left behind for a daemon that does not run. Errors: [ErrNotRunning];
+// [fs.ErrPermission] if the daemon runs as another user; [fs.ErrNotExist] if nothing
+// says which daemon has the queue, so that only Wake can reach it.
+func (c *Client) Signal(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("signal: %w", err)
+	}
+	queue, _, findErr := c.FindQueue()
+	err := c.signal(ctx, queue)
+	if errors.Is(err, fs.ErrNotExist) && findErr != nil {
+		err = findErr
+	}
+	if err != nil {
+		return fmt.Errorf("signal: %w", err)
 	}
 	return nil
 }
@@ -50,21 +70,28 @@ func (c *Client) ring(ctx context.Context) error {
 	return c.put(ctx, f, true)
 }
 
-// signal sends SIGUSR1 to the daemon of the queue, and reports whether it could.
-// Why it could not does not matter: the doorbell is there for all of it.
-func (c *Client) signal(ctx context.Context, queue mq.Addr) bool {
+// signal sends SIGUSR1 to the daemon of the queue.
+func (c *Client) signal(ctx context.Context, queue mq.Addr) error {
 	f := c.find()
 	named := place{runtime: f.firstOf(c.Runtime, envRuntime), state: f.firstOf(c.State, envState)}
+	known := named != place{} || f.firstOf(c.Socket, envSocket) != ""
+	var tried []string
 	for _, p := range f.daemons(named) {
 		// A runtime directory that was named needs no routes file to be the right one.
 		if named.runtime == "" && !f.serves(p.runtime, queue) {
 			continue
 		}
-		if c.signalDaemon(ctx, f, p) == nil {
-			return true
+		err := c.signalDaemon(ctx, f, p)
+		if err == nil || errors.Is(err, unix.EPERM) { // that of the signal: it runs
+			return err
 		}
+		known = true
+		tried = append(tried, reason(err))
 	}
-	return false
+	if !known {
+		return fmt.Errorf("the daemon of %v: %w", queue, fs.ErrNotExist)
+	}
+	return fmt.Errorf("%w (tried %s)", ErrNotRunning, strings.Join(tried, "; "))
 }
 
 // signalDaemon sends SIGUSR1 to the process of the pid file, if that process is

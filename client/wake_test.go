@@ -2,7 +2,9 @@ package client
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"os/exec"
@@ -254,5 +256,49 @@ func TestLockedBy(t *testing.T) {
 		if got := lockedBy(locks, tc.pid, tc.inode); got != tc.want {
 			t.Errorf("lockedBy(%d, %d) = %v, want %v", tc.pid, tc.inode, got, tc.want)
 		}
+	}
+}
+
+// TestSignal: a signal or an error that says why not, and never a doorbell.
+func TestSignal(t *testing.T) {
+	self := fmt.Sprintf("%d\n", os.Getpid())
+	for _, tc := range []struct {
+		name  string
+		want  error
+		setup func(t *testing.T, c *Client, addr mq.Addr, run, lib string)
+	}{
+		{"runs", nil, func(t *testing.T, _ *Client, addr mq.Addr, run, lib string) {
+			writePid(t, run, self)
+			lockState(t, lib)
+			writeRoutes(t, run, "default", addr)
+		}},
+		{"ran", ErrNotRunning, func(t *testing.T, _ *Client, addr mq.Addr, run, _ string) {
+			writeRoutes(t, run, "default", addr)
+		}},
+		{"named runtime directory", ErrNotRunning, func(_ *testing.T, c *Client, _ mq.Addr, run, _ string) { c.Runtime = run }},
+		{"named socket", ErrNotRunning, func(_ *testing.T, c *Client, _ mq.Addr, run, _ string) { c.Socket = run }},
+		{"only the queue", fs.ErrNotExist, func(*testing.T, *Client, mq.Addr, string, string) {}},
+		{"daemon of another queue", fs.ErrNotExist, func(t *testing.T, _ *Client, _ mq.Addr, run, _ string) {
+			writeRoutes(t, run, "default", mq.SysVAddr(1))
+		}},
+		{"nothing", ErrNotRunning, func(_ *testing.T, c *Client, _ mq.Addr, _, _ string) { c.Queue = mq.Addr{} }},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			signals := make(chan os.Signal, 1)
+			signal.Notify(signals, unix.SIGUSR1)
+			defer signal.Stop(signals)
+			addr, q := testQueue(t)
+			f, _, _ := testFinder(t)
+			c := &Client{Queue: addr, finder: ordinary(f)}
+			tc.setup(t, c, addr, f.system.runtime, f.system.state)
+			err := c.Signal(t.Context())
+			if !errors.Is(err, tc.want) || errors.Is(err, ErrNotRunning) && errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("%v, want %v alone", err, tc.want)
+			}
+			wantEmpty(t, q)
+			if tc.want == nil {
+				<-signals
+			}
+		})
 	}
 }

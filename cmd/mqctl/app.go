@@ -42,25 +42,12 @@ func (g *globals) client() (*client.Client, error) {
 			return nil, cli.UsageError(err)
 		}
 		c.Queue = addr
-	default:
-		if _, err := envQueue(); err != nil {
-			return nil, err
+	case os.Getenv("MQD_QUEUE") != "":
+		if _, err := mq.ParseAddr(os.Getenv("MQD_QUEUE")); err != nil {
+			return nil, cli.UsageError(err, "it comes from the environment variable MQD_QUEUE")
 		}
 	}
 	return c, nil
-}
-
-// envQueue gives the queue that the environment names, or the zero address.
-func envQueue() (mq.Addr, error) {
-	text := os.Getenv("MQD_QUEUE")
-	if text == "" {
-		return mq.Addr{}, nil
-	}
-	addr, err := mq.ParseAddr(text)
-	if err != nil {
-		return mq.Addr{}, cli.UsageError(err, "it comes from the environment variable MQD_QUEUE")
-	}
-	return addr, nil
 }
 
 // commands is the command line of mqctl.
@@ -89,6 +76,7 @@ mqctl queue peek                        look into the queue without taking anyth
 // The usual "mqctl send TEXT" does not build the parser, which costs more than all
 // the rest of the command (see quickSend).
 func run(ctx context.Context, args []string, s stdio) error {
+	s.out = cli.Output(s.out)
 	if g, send, ok := quickSend(args); ok {
 		c, err := g.client()
 		if err != nil {
@@ -122,7 +110,7 @@ func newParser(cmds *commands, s stdio, exit func(int)) (*kong.Kong, error) {
 		kong.Writers(s.out, s.err),
 		kong.Exit(exit),
 		kong.ConfigureHelp(kong.HelpOptions{FlagsLast: true}),
-		kong.Help(cli.PrintHelp),
+		kong.Help(cli.HelpPrinter(cli.ControlCodes)),
 		cli.ExactStrings(),
 		kong.Bind(s, &cmds.globals),
 		kong.BindToProvider(func(g *globals) (*client.Client, error) { return g.client() }),

@@ -14,18 +14,16 @@ import (
 )
 
 // sendError gives the exit code and the way out for a message that was not sent,
-// after sent others that were.
+// after sent others that were. For one that is too large there is limitHints.
 func sendError(err error, sent int) error {
 	e := &cli.ExitError{Code: cli.CodeFailed, Err: err}
 	switch {
-	case errors.Is(err, mq.ErrTooLarge):
-		e.Code = cli.CodeRefused
-		e.Hints = []string{"mqctl queue stat shows the limits of the queue"}
 	case errors.Is(err, client.ErrFull), errors.Is(err, context.DeadlineExceeded), errors.Is(err, unix.ENOMEM):
 		e.Code = cli.CodeTryLater
 		e.Hints = []string{"mqctl status shows whether mqd takes messages from it"}
-	case errors.Is(err, client.ErrNotRunning), errors.Is(err, client.ErrNoRoute),
-		errors.Is(err, fs.ErrNotExist), errors.Is(err, mq.ErrRemoved):
+	case errors.Is(err, client.ErrNoRoute):
+		e = noRoute(err)
+	case errors.Is(err, client.ErrNotRunning), errors.Is(err, fs.ErrNotExist), errors.Is(err, mq.ErrRemoved):
 		e.Code = cli.CodeCantCreate
 		e.Hints = []string{"mqd makes the queue when it starts; mqctl queue create makes one without it",
 			"--queue, --runtime or --state say where to look"}
@@ -43,6 +41,11 @@ func sendError(err error, sent int) error {
 	return e
 }
 
+// noRoute is for a daemon that was found and has other routes.
+func noRoute(err error) *cli.ExitError {
+	return &cli.ExitError{Code: cli.CodeCantCreate, Err: err, Hints: []string{"--route NAME names one that it has"}}
+}
+
 // controlError is the same for a question to the daemon.
 func controlError(err error) error {
 	e := &cli.ExitError{Code: cli.CodeFailed, Err: err}
@@ -50,6 +53,8 @@ func controlError(err error) error {
 	case errors.Is(err, client.ErrNotRunning):
 		e.Code = cli.CodeUnavailable
 		e.Hints = []string{"--socket or --runtime say where it is"}
+	case errors.Is(err, client.ErrNoRoute):
+		e = noRoute(err)
 	case errors.Is(err, fs.ErrPermission), isStatus(err, 403):
 		e.Code = cli.CodeNotPermitted
 	case errors.Is(err, context.DeadlineExceeded):
@@ -61,8 +66,12 @@ func controlError(err error) error {
 // queueError is the same for a kernel queue that a command looks at or changes.
 func queueError(err error) error {
 	e := &cli.ExitError{Code: cli.CodeFailed, Err: err}
-	if errors.Is(err, fs.ErrPermission) {
+	switch {
+	case errors.Is(err, fs.ErrPermission):
 		e.Code = cli.CodeNotPermitted
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, mq.ErrRemoved):
+		e.Code = cli.CodeCantCreate
+		e.Hints = []string{"mqctl queue ls shows all queues; mqd makes its own when it starts, mqctl queue create without it"}
 	}
 	return e
 }
@@ -72,8 +81,6 @@ func isStatus(err error, code int) bool {
 	var refused *client.StatusError
 	return errors.As(err, &refused) && refused.Code == code
 }
-
-func tooLarge(err error) error { return &cli.ExitError{Code: cli.CodeRefused, Err: err} }
 
 func readError(name string, err error) error {
 	return &cli.ExitError{Code: cli.CodeIO, Err: fmt.Errorf("read %s: %w", name, err)}

@@ -35,14 +35,17 @@ const (
 // does not wait for the next one. Memory does not depend on the length of the
 // input.
 //
+// A line that is too large is refused at once, and the others go on: a stream that
+// is followed must not end because of one line.
+//
 // SIGINT and SIGTERM end it between two kernel messages, so that it can say how
 // many lines were accepted.
-func (cmd *sendCmd) sendLines(ctx context.Context, s stdio, c *client.Client) (sent int, err error) {
+func (cmd *sendCmd) sendLines(ctx context.Context, s stdio, c *client.Client) (counts, error) {
 	ctx, stop := signal.NotifyContext(ctx, unix.SIGINT, unix.SIGTERM)
 	defer stop()
 	r, name, err := cmd.input(s)
 	if err != nil {
-		return 0, err
+		return counts{}, err
 	}
 	defer r.Close() // only read from
 	source := r.(any)
@@ -51,7 +54,7 @@ func (cmd *sendCmd) sendLines(ctx context.Context, s stdio, c *client.Client) (s
 	}
 	file, _ := source.(*os.File)
 
-	job := &lineJob{cmd: cmd, client: c, progress: progress{w: s.err, on: cli.IsTerminal(s.err)}}
+	job := &lineJob{cmd: cmd, client: c, stderr: s.err, progress: progress{w: s.err, on: cli.IsTerminal(s.err)}}
 	defer job.progress.clear()
 	lines := lineBuffer{buf: make([]byte, chunkSize)}
 	reader := newReader(r)
@@ -63,18 +66,19 @@ func (cmd *sendCmd) sendLines(ctx context.Context, s stdio, c *client.Client) (s
 			continue
 		}
 		if err := ctx.Err(); err != nil {
-			return job.sent, sendError(err, job.sent)
+			return job.counts, sendError(err, job.sent)
 		}
 		if err := job.send(ctx, &lines, errors.Is(readErr, io.EOF)); err != nil {
-			return job.sent, err
+			return job.counts, err
 		}
 		switch {
 		case errors.Is(readErr, io.EOF):
-			return job.sent, nil
+			return job.counts, nil
 		case readErr != nil:
-			return job.sent, readError(name, fmt.Errorf("%w (%d lines accepted before)", readErr, job.sent))
+			return job.counts, readError(name, fmt.Errorf("%w (%d lines accepted before)", readErr, job.sent))
 		case lines.full():
-			return job.sent, tooLarge(fmt.Errorf("line %d has more than %d bytes, the limit of one message", job.sent+1, maxBody))
+			job.refuse(fmt.Sprintf("more than %d bytes", maxBody), "no kernel queue takes more: split it")
+			lines.skip()
 		}
 	}
 }
@@ -95,8 +99,24 @@ type lineJob struct {
 	cmd      *sendCmd
 	client   *client.Client
 	pack     []client.Message // used again for each pack
-	sent     int
+	stderr   io.Writer
+	hinted   bool // what to do about a line that is too large
 	progress progress
+	counts
+}
+
+// line is the number of the next line: those before it are sent or refused.
+func (j *lineJob) line() int { return j.sent + j.refused + 1 }
+
+// refuse passes over the next line.
+func (j *lineJob) refuse(why string, hints ...string) {
+	if j.hinted {
+		hints = nil
+	}
+	j.hinted = true
+	j.progress.clear()
+	cli.Warn(j.stderr, program, fmt.Errorf("line %d: %s: not sent", j.line(), why), hints...)
+	j.refused++
 }
 
 // send takes the complete lines out of the buffer, at the end of the input also
@@ -123,25 +143,25 @@ func (j *lineJob) send(ctx context.Context, lines *lineBuffer, end bool) error {
 }
 
 func (j *lineJob) sendPack(ctx context.Context) error {
-	n, err := j.cmd.deliver(ctx, j.client, j.pack)
-	j.sent += n
-	if rest := j.pack[n:]; len(rest) > 1 && errors.Is(err, mq.ErrTooLarge) {
-		// One of them will never fit, and none was sent because of it. Alone, the
-		// lines before it go, and the error is about that line.
-		err = j.sendEach(ctx, rest)
-	}
-	if err != nil {
-		return sendError(fmt.Errorf("line %d: %w", j.sent+1, err), j.sent)
-	}
-	return nil
-}
-
-func (j *lineJob) sendEach(ctx context.Context, messages []client.Message) error {
-	for i := range messages {
-		n, err := j.cmd.deliver(ctx, j.client, messages[i:i+1])
+	rest := j.pack
+	try := len(rest) // so many at once
+	for len(rest) > 0 {
+		n, err := j.cmd.deliver(ctx, j.client, rest[:try])
 		j.sent += n
-		if err != nil {
-			return err
+		rest, try = rest[n:], try-n
+		bad := &client.MessageError{}
+		switch named := errors.As(err, &bad); {
+		case err == nil:
+			try = len(rest)
+		case !errors.Is(err, mq.ErrTooLarge):
+			return sendError(fmt.Errorf("line %d: %w", j.line(), err), j.sent)
+		case bad.Index > 0: // those before it go first
+			try = bad.Index
+		case !named && try > 1: // a limit was lowered after a look at it
+			try = 1
+		default:
+			j.refuse(limitText(err), limitHints(err, len(rest[0].Body))...)
+			rest, try = rest[1:], len(rest)-1
 		}
 	}
 	return nil
@@ -151,6 +171,7 @@ func (j *lineJob) sendEach(ctx context.Context, messages []client.Message) error
 type lineBuffer struct {
 	buf        []byte
 	start, end int // of what was not yet given out
+	skipping   bool
 }
 
 // room is where the next input goes; it is empty when the buffer is full.
@@ -165,6 +186,15 @@ func (l *lineBuffer) full() bool { return l.end == len(l.buf) }
 func (l *lineBuffer) next(end bool) (line []byte, ok bool) {
 	rest := l.buf[l.start:l.end]
 	i := bytes.IndexByte(rest, '\n')
+	if l.skipping {
+		if i < 0 {
+			l.start = l.end
+			return nil, false
+		}
+		l.skipping = false
+		l.start += i + 1
+		return l.next(end)
+	}
 	switch {
 	case i >= 0:
 		l.start += i + 1
@@ -186,6 +216,9 @@ func (l *lineBuffer) shift() {
 		l.buf = append(l.buf, make([]byte, min(len(l.buf), maxBody-len(l.buf)))...)
 	}
 }
+
+// skip drops the begun line, up to its newline, wherever that comes.
+func (l *lineBuffer) skip() { l.start, l.end, l.skipping = 0, 0, true }
 
 // progress shows a number to a person while it changes.
 type progress struct {
@@ -210,5 +243,6 @@ func (p *progress) show(sent int) {
 func (p *progress) clear() {
 	if p.shown {
 		fmt.Fprint(p.w, "\r\x1b[K")
+		p.shown = false
 	}
 }

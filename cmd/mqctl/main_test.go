@@ -5,14 +5,16 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -54,6 +56,9 @@ func TestScripts(t *testing.T) {
 			switch cond {
 			case "root":
 				return os.Geteuid() == 0, nil
+			case "daemon": // somebody's, at the usual place
+				_, err := os.Stat(client.RuntimeDir())
+				return err == nil, nil
 			case "mqueue":
 				for _, err := range mq.List(mq.KindPOSIX) {
 					return err == nil, nil
@@ -89,11 +94,19 @@ func cmdNewName(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Setenv(args[0], addr.String())
 }
 
-// routes ADDR writes the routes file of a daemon with one route.
+// routes ADDR [NAME...] writes the routes file of a daemon: one route, default, or
+// several on the same queue.
 func cmdRoutes(ts *testscript.TestScript, _ bool, args []string) {
 	addr, err := mq.ParseAddr(args[0])
 	ts.Check(err)
-	file := client.RoutesFile{Version: client.RoutesVersion, Routes: []client.RouteEntry{{Name: "default", Queue: addr}}}
+	file := client.RoutesFile{Version: client.RoutesVersion}
+	names := args[1:]
+	if len(names) == 0 {
+		names = []string{"default"}
+	}
+	for _, name := range names {
+		file.Routes = append(file.Routes, client.RouteEntry{Name: name, Queue: addr})
+	}
 	ts.Check(file.WriteFile(filepath.Join(ts.Getenv("MQD_RUNTIME"), client.RoutesName)))
 }
 
@@ -107,12 +120,28 @@ func cmdBigFile(ts *testscript.TestScript, _ bool, args []string) {
 // fileDaemon answers with the status in a file, and counts what it is asked to do.
 type fileDaemon struct {
 	status  client.Status
-	flushes atomic.Int64
+	mu      sync.Mutex
+	flushes []string // the route of each
 }
 
 func (d *fileDaemon) Status() *client.Status { return &d.status }
 func (d *fileDaemon) Health() (bool, string) { return true, "" }
-func (d *fileDaemon) Flush(string) error     { d.flushes.Add(1); return nil }
+
+func (d *fileDaemon) Flush(route string) error {
+	if route == "fax" {
+		return fmt.Errorf("%w: fax", control.ErrNoRoute)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.flushes = append(d.flushes, route)
+	return nil
+}
+
+func (d *fileDaemon) flushed() []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.flushes)
+}
 
 type daemonKey struct{}
 
@@ -138,11 +167,12 @@ func cmdDaemon(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// flushed N asserts that the daemon of this script was asked to flush N times.
+// flushed [ROUTE...] asserts what the daemon of this script was asked to flush; ”
+// is all routes.
 func cmdFlushed(ts *testscript.TestScript, _ bool, args []string) {
 	d := ts.Value(daemonKey{}).(*fileDaemon)
-	if got := strconv.FormatInt(d.flushes.Load(), 10); got != args[0] {
-		ts.Fatalf("flushed %s times, want %s", got, args[0])
+	if got := d.flushed(); !slices.Equal(got, args) {
+		ts.Fatalf("flushed %q, want %q", got, args)
 	}
 }
 

@@ -46,7 +46,7 @@ func (cmd *queuePeekCmd) Run(s stdio, g *globals) error {
 	if cmd.Raw && cli.IsTerminal(s.out) {
 		return cli.UsageError(errors.New("--raw prints what the terminal may act on: send it to a file or a pipe"))
 	}
-	addr, err := g.queueAddr(cmd.Addr)
+	addr, err := g.queueAddr(cmd.addrArg)
 	if err != nil {
 		return err
 	}

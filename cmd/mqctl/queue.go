@@ -94,12 +94,12 @@ mqctl queue ls --json | jq '.queues[].queue'
 }
 
 // Run lists both kinds. That POSIX queues cannot be listed is no failure.
-func (cmd *queueLsCmd) Run(s stdio) error {
-	queues := []mq.Info{}
+func (cmd *queueLsCmd) Run(s stdio) (err error) {
+	queues, unlisted := []mq.Info{}, false
 	for _, kind := range []mq.Kind{mq.KindSysV, mq.KindPOSIX} {
 		for info, err := range mq.List(kind) {
 			if errors.Is(err, errors.ErrUnsupported) {
-				cli.Warn(s.err, program, err)
+				unlisted = true
 				break
 			}
 			if err != nil {
@@ -116,9 +116,13 @@ func (cmd *queueLsCmd) Run(s stdio) error {
 		for i, info := range queues {
 			list[i] = toJSON(info)
 		}
-		return cli.WriteJSON(s.out, map[string]any{"version": 1, "queues": list})
+		err = cli.WriteJSON(s.out, map[string]any{"version": 1, "queues": list})
+	} else {
+		_, err = lsTable(queues).WriteTo(s.out)
 	}
-	_, err := lsTable(queues).WriteTo(s.out)
+	if err == nil && unlisted {
+		cli.Warn(s.err, program, errors.New("POSIX queues are not listed: no mqueue file system is mounted (mount -t mqueue none /dev/mqueue)"))
+	}
 	return err
 }
 
@@ -159,11 +163,6 @@ func groupName(gid uint32) string {
 	return id
 }
 
-// addrArg is the queue that a command is about.
-type addrArg struct {
-	Addr *mq.Addr `arg:"" optional:"" name:"addr" help:"The queue; without it that of the daemon."`
-}
-
 type queueStatCmd struct {
 	addrArg
 	JSON bool `name:"json" help:"Print one JSON object."`
@@ -172,13 +171,14 @@ type queueStatCmd struct {
 // Examples are those in --help.
 func (queueStatCmd) Examples() string {
 	return `mqctl queue stat
+mqctl queue stat --route sms
 mqctl queue stat posix:/mqd --json
 `
 }
 
 // Run shows one queue, also one that may not be read.
 func (cmd *queueStatCmd) Run(s stdio, g *globals) error {
-	addr, err := g.queueAddr(cmd.Addr)
+	addr, err := g.queueAddr(cmd.addrArg)
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/mqdaemon/mqd/client"
 	"github.com/mqdaemon/mqd/internal/cli"
 	"github.com/mqdaemon/mqd/mq"
 )
@@ -42,8 +43,8 @@ type shape struct {
 
 // Run makes the queue, or leaves nothing behind.
 func (cmd *queueCreateCmd) Run(s stdio, g *globals) error {
-	addr, err := g.queueAddr(cmd.Addr)
-	if errors.Is(err, errNoQueue) {
+	addr, err := g.queueAddr(cmd.addrArg)
+	if errors.Is(err, client.ErrNotRunning) && cmd.Route == "" {
 		addr, err = mq.SysVAddr(defaultQueue), nil
 	}
 	if err != nil {
@@ -74,8 +75,12 @@ func (cmd *queueCreateCmd) Run(s stdio, g *globals) error {
 		}
 	}
 	if st, err := q.Stat(); err == nil && want.bytes > st.MaxBytes {
-		cli.Warn(s.err, program, fmt.Errorf("%v holds %d bytes, not %d: more than kernel.msgmnb needs CAP_SYS_RESOURCE", addr, st.MaxBytes, want.bytes),
-			fmt.Sprintf("sysctl -w kernel.msgmnb=%d, then make the queue again", want.bytes))
+		cli.Warn(s.err, program, fmt.Errorf("%v holds %d bytes, not the %d of --bytes: more than kernel.msgmnb needs CAP_SYS_RESOURCE", addr, st.MaxBytes, want.bytes),
+			fmt.Sprintf("sysctl -w kernel.msgmnb=%d, then mqctl queue rm %v, and create it again", want.bytes, addr))
+	}
+	if want.mode&0o044 != 0 {
+		cli.Warn(s.err, program, fmt.Errorf("mode %s: clients can then read each other's messages, and take them away", modeText(want.mode)),
+			"sending needs no more than 0620 or 0622")
 	}
 	return nil
 }
@@ -151,7 +156,8 @@ func parseSize(text string) (int64, error) {
 }
 
 type queueRmCmd struct {
-	Addr *mq.Addr `arg:"" optional:"" name:"addr" help:"The queue; it must be named here or by --queue."`
+	Addr  *mq.Addr `arg:"" optional:"" name:"addr" help:"The queue; it must be named here, by --queue or by --route."`
+	Route string   `placeholder:"NAME" help:"Route whose queue it is."`
 }
 
 // Help is the explanation in --help.
@@ -168,10 +174,10 @@ mqctl queue rm posix:/mqd
 
 // Run removes the queue and says what went with it.
 func (cmd *queueRmCmd) Run(s stdio, g *globals) error {
-	if cmd.Addr == nil && g.Queue == "" {
+	if cmd.Addr == nil && g.Queue == "" && cmd.Route == "" {
 		return cli.UsageError(errors.New("no queue named"), "mqctl queue ls shows all queues")
 	}
-	addr, err := g.queueAddr(cmd.Addr)
+	addr, err := g.queueAddr(addrArg(*cmd))
 	if err != nil {
 		return err
 	}

@@ -13,12 +13,8 @@ import (
 
 	"github.com/mqdaemon/mqd/client"
 	"github.com/mqdaemon/mqd/internal/cli"
+	"github.com/mqdaemon/mqd/mq"
 )
-
-// maxBody bounds what is read for one message, in bytes: the most that any kernel
-// queue takes (HARD_MSGSIZEMAX of mq_overview(7)). The queue in use mostly takes
-// less, and says so itself.
-const maxBody = 16 << 20
 
 type sendCmd struct {
 	Body []string `arg:"" optional:"" help:"Each argument is one message; - is standard input as one message, and so is nothing at all."`
@@ -38,7 +34,9 @@ type sendCmd struct {
 func (sendCmd) Help() string {
 	return `Without --json nothing is printed on success. Success means that the kernel has the message; mqd need not run.
 
-JSON: {"id","door","state"} for one message, {"sent","door","state"} for several and for --lines.`
+With --lines, a line that is larger than the queue takes is not sent: standard error says so at once, the other lines go on, and the exit code at the end is 65.
+
+JSON: {"id","door","state"} for one message, {"sent","door","state"} for several and for --lines, with "refused" if lines were.`
 }
 
 // Examples are those in --help.
@@ -79,35 +77,45 @@ func (cmd *sendCmd) Run(ctx context.Context, s stdio, c *client.Client) error {
 	if cmd.Lines {
 		send = cmd.sendLines
 	}
-	sent, err := send(ctx, s, c)
+	n, err := send(ctx, s, c)
 	if err != nil {
 		return err
 	}
-	if cmd.Flush {
+	if cmd.Flush && n.sent > 0 {
 		// The message is sent, whatever becomes of this: a script that sees a
 		// failure would send it twice.
 		if err := c.Wake(ctx); err != nil {
 			cli.Warn(s.err, program, fmt.Errorf("sent, but the daemon was not woken: %w", err))
 		}
 	}
-	return cmd.report(s.out, sent)
+	if err := cmd.report(s.out, n); err != nil {
+		return fmt.Errorf("sent (%d), but not reported: %w", n.sent, err)
+	}
+	if n.refused > 0 {
+		return &cli.ExitError{Code: cli.CodeRefused, Err: fmt.Errorf("%d lines sent, %d refused", n.sent, n.refused)}
+	}
+	return nil
 }
+
+// counts are of messages.
+type counts struct{ sent, refused int }
 
 // outcome is what --json prints: of one message its id, of several their number.
 type outcome struct {
-	ID    string `json:"id,omitempty"`
-	Sent  *int   `json:"sent,omitempty"`
-	Door  string `json:"door"`
-	State string `json:"state"`
+	ID      string `json:"id,omitempty"`
+	Sent    *int   `json:"sent,omitempty"`
+	Refused int    `json:"refused,omitempty"`
+	Door    string `json:"door"`
+	State   string `json:"state"`
 }
 
-func (cmd *sendCmd) report(w io.Writer, sent int) error {
+func (cmd *sendCmd) report(w io.Writer, n counts) error {
 	if !cmd.JSON {
 		return nil
 	}
-	o := outcome{Door: "queue", State: "queued"}
+	o := outcome{Refused: n.refused, Door: "queue", State: "queued"}
 	if cmd.Lines || len(cmd.Body) > 1 {
-		o.Sent = &sent
+		o.Sent = &n.sent
 	} else {
 		o.ID = cmd.ID
 	}
@@ -115,18 +123,18 @@ func (cmd *sendCmd) report(w io.Writer, sent int) error {
 }
 
 // sendBodies sends the arguments, or the whole input as one message.
-func (cmd *sendCmd) sendBodies(ctx context.Context, s stdio, c *client.Client) (sent int, err error) {
+func (cmd *sendCmd) sendBodies(ctx context.Context, s stdio, c *client.Client) (n counts, err error) {
 	if cmd.JSON && cmd.ID == "" && len(cmd.Body) <= 1 {
 		// The daemon would give the id, when nobody is left to be told.
 		if cmd.ID, err = newID(time.Now()); err != nil {
-			return 0, err
+			return n, err
 		}
 	}
 	messages := make([]client.Message, 0, max(1, len(cmd.Body)))
 	if len(cmd.Body) == 0 || cmd.Body[0] == "-" {
 		body, err := cmd.readBody(s)
 		if err != nil {
-			return 0, err
+			return n, err
 		}
 		messages = append(messages, cmd.message(body))
 	} else {
@@ -134,11 +142,16 @@ func (cmd *sendCmd) sendBodies(ctx context.Context, s stdio, c *client.Client) (
 			messages = append(messages, cmd.message([]byte(body)))
 		}
 	}
-	sent, err = cmd.deliver(ctx, c, messages)
-	if err != nil {
-		err = sendError(err, sent)
+	n.sent, err = cmd.deliver(ctx, c, messages)
+	switch {
+	case errors.Is(err, mq.ErrTooLarge):
+		bad := &client.MessageError{} // the first one, if it is the only one
+		errors.As(err, &bad)
+		err = &cli.ExitError{Code: cli.CodeRefused, Err: err, Hints: limitHints(err, len(messages[n.sent+bad.Index].Body))}
+	case err != nil:
+		err = sendError(err, n.sent)
 	}
-	return sent, err
+	return n, err
 }
 
 func (cmd *sendCmd) message(body []byte) client.Message {
@@ -202,7 +215,7 @@ func (cmd *sendCmd) readBody(s stdio) ([]byte, error) {
 	if f, ok := r.(*os.File); ok {
 		// A file tells its size before it is read.
 		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() && info.Size() > maxBody {
-			return nil, tooLarge(fmt.Errorf("%s has %d bytes, the limit of one message is %d", name, info.Size(), maxBody))
+			return nil, overMaxBody(fmt.Errorf("%s has %d bytes, the limit of one message is %d", name, info.Size(), maxBody))
 		}
 	}
 	body, err := io.ReadAll(io.LimitReader(r, maxBody+1))
@@ -210,7 +223,7 @@ func (cmd *sendCmd) readBody(s stdio) ([]byte, error) {
 		return nil, readError(name, err)
 	}
 	if len(body) > maxBody {
-		return nil, tooLarge(fmt.Errorf("%s has more than %d bytes, the limit of one message", name, maxBody))
+		return nil, overMaxBody(fmt.Errorf("%s has more than %d bytes, the limit of one message", name, maxBody))
 	}
 	return body, nil
 }

@@ -16,7 +16,7 @@ type statusCmd struct {
 
 // Help is the explanation in --help.
 func (statusCmd) Help() string {
-	return `One line for each route. DEPTH counts the messages on the kernel queue, PENDING those that the daemon has taken and not yet settled, FLIGHT those in requests without an answer; OLDEST is the age of the oldest pending one. The totals count since the daemon started.`
+	return `One line for each route. DEPTH counts the kernel messages on the queue, and one of them may hold many messages that were packed together; PENDING counts those that the daemon has taken and not yet settled, FLIGHT those in requests without an answer; OLDEST is the age of the oldest pending one. The totals count since the daemon started.`
 }
 
 // Examples are those in --help.

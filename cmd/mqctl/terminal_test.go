@@ -79,7 +79,7 @@ func TestTerminalColour(t *testing.T) {
 	t.Setenv("TERM", "xterm")
 	t.Setenv("NO_COLOR", "")
 	_, tty := terminal(t)
-	if !cli.UseColour(tty) {
+	if !cli.UseColour(tty) || !cli.UseColour(cli.Output(tty)) {
 		t.Error("no colour on a terminal")
 	}
 	var out strings.Builder

@@ -3,9 +3,11 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -58,7 +60,7 @@ func TestOtherUser(t *testing.T) {
 	}{
 		{open, []string{"send", "x"}, 0, ""},
 		{open, []string{"send", "a", "b"}, 0, ""},
-		{open, []string{"flush"}, 0, ""},
+		{open, []string{"flush"}, 0, ""}, // the runtime directory is closed to it
 		{open, []string{"queue", "stat"}, 0, "0622"},
 		{open, []string{"queue", "peek"}, cli.CodeNotPermitted, "permission denied"},
 		{open, []string{"queue", "rm"}, cli.CodeNotPermitted, "not permitted"},
@@ -78,6 +80,22 @@ func TestOtherUser(t *testing.T) {
 	}
 	if st, err := shut.Stat(); err != nil || st.Messages != 0 {
 		t.Errorf("%d messages on the shut queue, %v; want 0", st.Messages, err)
+	}
+}
+
+// Somebody who may not go above kernel.msgmnb is told both sizes.
+func TestOtherUserCapacity(t *testing.T) {
+	testkit.NeedRoot(t)
+	limits, err := mq.SystemLimits()
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := mq.SysVAddr(freshKey(t.Cleanup))
+	got := runAs(t, 33, "queue", "create", addr.String(), "--bytes", strconv.FormatInt(limits.MsgMnb+1, 10))
+	want := fmt.Sprintf("mqctl: %v holds %d bytes, not the %d of --bytes: more than kernel.msgmnb needs CAP_SYS_RESOURCE\n"+
+		"hint: sysctl -w kernel.msgmnb=%[3]d, then mqctl queue rm %[1]v, and create it again\n", addr, limits.MsgMnb, limits.MsgMnb+1)
+	if got.code != 0 || got.stderr != want {
+		t.Errorf("got %+v, want %s", got, want)
 	}
 }
 
@@ -103,12 +121,13 @@ func TestOtherUserFlush(t *testing.T) {
 	if got != (result{}) {
 		t.Errorf("got %+v", got)
 	}
-	if m, err := q.TryReceive(make([]byte, 10)); err != nil || m.Type != 2 || len(m.Body) != 0 || d.flushes.Load() != 0 {
-		t.Errorf("queue has %+v, %v, the socket got %d; want the wish on the queue alone", m, err, d.flushes.Load())
+	if m, err := q.TryReceive(make([]byte, 10)); err != nil || m.Type != 2 || len(m.Body) != 0 || len(d.flushed()) != 0 {
+		t.Errorf("queue has %+v, %v, the socket got %q; want the wish on the queue alone", m, err, d.flushed())
 	}
 	shut := testQueue(t, mq.Options{Mode: 0o600})
 	got = runAs(t, 33, "flush", "--socket", socket, "--runtime", dir, "--queue", shut.Addr().String())
-	if got.code != cli.CodeNotPermitted || !strings.Contains(got.stderr, "only root and the user of mqd") {
+	want := "mqctl: flush: only root, the user of mqd and those who may send to the queue can ask for it\nhint: mqctl queue stat "
+	if got.code != cli.CodeNotPermitted || !strings.HasPrefix(got.stderr, want) || strings.Count(got.stderr, "\n") != 2 {
 		t.Errorf("with no way open: got %+v", got)
 	}
 	cancel()

@@ -63,7 +63,7 @@ func (c *runCmd) Run(ctx context.Context, e env) error {
 		log.Warn(w)
 	}
 	d, err := daemon.New(daemon.Config{
-		Config: cfg, Reload: c.reloader(), Signals: e.signals, Stdout: e.stdout, Log: log, Version: cli.Version(),
+		Config: cfg, Reload: c.reloader(), Stops: e.stops, Signals: e.signals, Stdout: e.stdout, Log: log, Version: cli.Version(),
 	})
 	if err != nil {
 		return notStarted(err)
@@ -179,14 +179,14 @@ func text(s *string) string {
 // env is what a command needs of its process.
 type env struct {
 	stdout, stderr io.Writer
-	signals        <-chan os.Signal
+	stops, signals <-chan os.Signal
 }
 
 // exited carries kong's wish to end, after --help, out of its parser.
 type exited int
 
 // run parses args and runs the command they name.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer, signals <-chan os.Signal) (err error) {
+func run(ctx context.Context, args []string, stdout, stderr io.Writer, stops, signals <-chan os.Signal) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			if _, ok := r.(exited); !ok {
@@ -201,11 +201,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, signals <
 		kong.Description("Take messages from kernel queues and forward them: at once while it is quiet, in batches while it is busy."),
 		kong.Writers(stdout, stderr),
 		kong.ConfigureHelp(kong.HelpOptions{FlagsLast: true}),
-		kong.Help(cli.PrintHelp),
+		kong.Help(cli.HelpPrinter(cli.DaemonCodes)),
 		cli.ExactStrings(),
 		kong.Exit(func(code int) { panic(exited(code)) }),
 		kong.BindTo(ctx, (*context.Context)(nil)),
-		kong.Bind(env{stdout, stderr, signals}),
+		kong.Bind(env{stdout, stderr, stops, signals}),
 	)
 	if err != nil {
 		return err

@@ -15,10 +15,11 @@ import (
 
 func main() {
 	// First of all: a signal that comes before this ends the process.
-	signals := make(chan os.Signal, 16)
-	signal.Notify(signals, unix.SIGUSR1, unix.SIGUSR2, unix.SIGHUP, unix.SIGTERM, unix.SIGINT)
+	stops, signals := make(chan os.Signal, 2), make(chan os.Signal, 16)
+	signal.Notify(stops, unix.SIGTERM, unix.SIGINT)
+	signal.Notify(signals, unix.SIGUSR1, unix.SIGUSR2, unix.SIGHUP)
 	// A reader of standard output that goes away is a destination that fails.
 	signal.Ignore(unix.SIGPIPE)
-	err := run(context.Background(), os.Args[1:], os.Stdout, os.Stderr, signals)
+	err := run(context.Background(), os.Args[1:], os.Stdout, os.Stderr, stops, signals)
 	os.Exit(cli.Exit(os.Stderr, "mqd", err))
 }

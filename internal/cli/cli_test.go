@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/alecthomas/kong"
+	"golang.org/x/sys/unix"
 	"pgregory.net/rapid"
 
 	"github.com/mqdaemon/mqd/internal/cli"
@@ -207,6 +209,24 @@ func TestIsTerminal(t *testing.T) {
 	defer null.Close()
 	if cli.IsTerminal(null) {
 		t.Error("/dev/null is a terminal")
+	}
+}
+
+// A failed write has its exit code, and its cause.
+func TestOutput(t *testing.T) {
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer full.Close()
+	err = cli.WriteJSON(cli.Output(full), 1)
+	var stderr bytes.Buffer
+	if code := cli.Exit(&stderr, "x", err); code != cli.CodeIO || !errors.Is(err, unix.ENOSPC) {
+		t.Errorf("code %d, %v", code, err)
+	}
+	var out bytes.Buffer
+	if n, err := io.WriteString(cli.Output(&out), "ab"); n != 2 || err != nil || out.String() != "ab" {
+		t.Errorf("%d, %v, %q", n, err, &out)
 	}
 }
 

@@ -24,21 +24,30 @@ const (
 	CodeConfig       = 78 // EX_CONFIG: the configuration is wrong
 )
 
-// CodesHelp is the list of exit codes for the end of a --help text, in the form
-// that kong formats as a block.
-const CodesHelp = `Exit codes:
+// The lists of exit codes for [HelpPrinter], each of what its command gives.
+const (
+	DaemonCodes = `Exit codes:
+
+  0   ok: stopped by a signal, or checked
+  1   failed
+  64  wrong usage
+  73  cannot create, or another mqd holds it
+  77  not allowed
+  78  wrong configuration
+`
+	ControlCodes = `Exit codes:
 
   0   ok
   1   failed
   64  wrong usage
   65  message refused, such as one that is too large
   69  mqd is not running and is needed
-  73  cannot create, or there is no queue
+  73  cannot create, or there is no such queue or route
   74  input or output error
   75  try later (full, or the time is over)
   77  not allowed
-  78  wrong configuration
 `
+)
 
 // ExitError is an error that knows the exit code of the process and what the
 // person can do about it.

@@ -15,22 +15,24 @@ type Exampler interface {
 	Examples() string
 }
 
-// PrintHelp is a [kong.HelpPrinter]: kong's own text, and below it the examples of
-// an [Exampler] and the exit codes.
-func PrintHelp(options kong.HelpOptions, ctx *kong.Context) error {
-	if err := kong.DefaultHelpPrinter(options, ctx); err != nil {
+// HelpPrinter prints kong's own text, and below it the examples of an [Exampler]
+// and the list of exit codes: [DaemonCodes] or [ControlCodes].
+func HelpPrinter(codes string) kong.HelpPrinter {
+	return func(options kong.HelpOptions, ctx *kong.Context) error {
+		if err := kong.DefaultHelpPrinter(options, ctx); err != nil {
+			return err
+		}
+		node := ctx.Selected()
+		if node == nil {
+			node = ctx.Model.Node
+		}
+		text := "\n" + codes
+		if e, ok := exampler(node.Target); ok {
+			text = "\nExamples:\n\n" + indent(e.Examples()) + text
+		}
+		_, err := io.WriteString(ctx.Stdout, text)
 		return err
 	}
-	node := ctx.Selected()
-	if node == nil {
-		node = ctx.Model.Node
-	}
-	text := "\n" + CodesHelp
-	if e, ok := exampler(node.Target); ok {
-		text = "\nExamples:\n\n" + indent(e.Examples()) + text
-	}
-	_, err := io.WriteString(ctx.Stdout, text)
-	return err
 }
 
 // ExactStrings makes kong pass string arguments and flags on byte by byte. Its own

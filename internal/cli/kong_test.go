@@ -10,6 +10,8 @@ import (
 	"github.com/mqdaemon/mqd/internal/cli"
 )
 
+const codes = "Exit codes:\n\n  0   ok\n"
+
 type withExamples struct {
 	Name string   `help:"A name."`
 	Args []string `arg:"" optional:""`
@@ -25,18 +27,18 @@ type grammar struct {
 
 func newParser(t *testing.T, g *grammar, out *bytes.Buffer) *kong.Kong {
 	t.Helper()
-	k, err := kong.New(g, kong.Name("prog"), kong.Writers(out, out), kong.Exit(func(int) {}), kong.Help(cli.PrintHelp), cli.ExactStrings())
+	k, err := kong.New(g, kong.Name("prog"), kong.Writers(out, out), kong.Exit(func(int) {}), kong.Help(cli.HelpPrinter(codes)), cli.ExactStrings())
 	if err != nil {
 		t.Fatal(err)
 	}
 	return k
 }
 
-func TestPrintHelp(t *testing.T) {
+func TestHelpPrinter(t *testing.T) {
 	for args, end := range map[string]string{
-		"go --help":  "\n\nExamples:\n\n  prog go x\n  prog go 'y z'    two words\n\n" + cli.CodesHelp,
-		"too --help": "\n\n" + cli.CodesHelp,
-		"--help":     "\n\n" + cli.CodesHelp,
+		"go --help":  "\n\nExamples:\n\n  prog go x\n  prog go 'y z'    two words\n\n" + codes,
+		"too --help": "\n\n" + codes,
+		"--help":     "\n\n" + codes,
 	} {
 		var out bytes.Buffer
 		_, _ = newParser(t, &grammar{}, &out).Parse(strings.Fields(args)) // it goes on after --help

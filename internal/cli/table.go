@@ -11,8 +11,11 @@ import (
 )
 
 // IsTerminal reports whether v is an open terminal: a file that answers TCGETS
-// (ioctl_tty(2)). Anything but an *os.File is not.
+// (ioctl_tty(2)). Anything but an *os.File, or one in an [Output], is not.
 func IsTerminal(v any) bool {
+	if o, ok := v.(output); ok {
+		v = o.w
+	}
 	f, ok := v.(*os.File)
 	if !ok {
 		return false

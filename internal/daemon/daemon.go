@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"maps"
 	"os"
@@ -13,8 +14,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/mqdaemon/mqd/client"
 	"github.com/mqdaemon/mqd/internal/config"
@@ -29,11 +28,13 @@ var ErrNotStarted = errors.New("not started")
 type Config struct {
 	*config.Config // State and Runtime are set
 
-	Reload  func() (*config.Config, error) // reads the configuration again; nil: there is no file
-	Signals <-chan os.Signal               // from signal.Notify, which was called first of all
-	Stdout  io.Writer                      // for the destination stdout:
-	Log     *slog.Logger
-	Version string
+	Reload func() (*config.Config, error) // reads the configuration again; nil: there is no file
+	// From signal.Notify, which was called first of all. TERM and INT have a
+	// channel of their own, so that no storm of the others can push them out.
+	Stops, Signals <-chan os.Signal
+	Stdout         io.Writer // for the destination stdout:
+	Log            *slog.Logger
+	Version        string
 }
 
 // Daemon is one running mqd. Make it with [New], which takes the locks, and
@@ -44,27 +45,49 @@ type Daemon struct {
 	at     places
 	host   string
 	lock   *os.File            // of the state directory
-	queues map[string]*os.File // locks of the queues, by address
+	queues map[string]*os.File // locks of the queues, by address; nil: none to be had
 	totals map[string]*totals  // of the routes there were, by name
 
-	mu     sync.Mutex // guards routes
+	mu     sync.Mutex // guards what follows
 	routes []*worker  // in the order of the configuration
+	failed []*failure // routes that a reload could not start
+}
+
+// failure is a route that could not be started, and why. It is tried again every
+// second.
+type failure struct {
+	*plan
+	err error
+}
+
+// task is something that runs until it is stopped or fails.
+type task struct {
+	done chan struct{}
+	err  error // valid after done
+}
+
+func launch(run func() error) *task {
+	t := &task{done: make(chan struct{})}
+	go func() {
+		defer close(t.done)
+		t.err = run()
+	}()
+	return t
 }
 
 // worker is a route at work and what stops it: stop begins the ordered stop, cut
 // ends the requests in flight.
 type worker struct {
 	*route
+	*task
 	stop, cut context.CancelFunc
-	done      chan struct{}
-	err       error // valid after done
 }
 
 // New makes the directories and takes the locks; it touches no queue. An error
 // is [ErrInUse] if another daemon holds one of them.
 func New(cfg Config) (*Daemon, error) {
 	d := &Daemon{cfg: cfg, log: cfg.Log, queues: map[string]*os.File{}, totals: map[string]*totals{}}
-	if err := makeDir(cfg.State, 0o711); err != nil {
+	if err := makeDir(cfg.State, stateMode); err != nil {
 		return nil, err
 	}
 	var err error
@@ -93,17 +116,30 @@ func (d *Daemon) lockQueues(routes []config.Route) error {
 	var fresh []string
 	for _, r := range routes {
 		key := r.Queue.String()
-		if d.queues[key] != nil {
+		if _, ok := d.queues[key]; ok {
 			continue
 		}
 		f, err := lockQueue(r.Queue)
-		if err != nil {
+		if errors.Is(err, errNoLock) {
+			d.log.Warn("somebody keeps the lock's name", "route", r.Name, "error", err)
+		} else if err != nil {
 			return errors.Join(fmt.Errorf("route %s: %w", r.Name, err), d.unlockQueues(fresh))
 		}
 		d.queues[key] = f
 		fresh = append(fresh, key)
 	}
 	return nil
+}
+
+// unlockUnused gives back the locks of queues that none of these routes has.
+func (d *Daemon) unlockUnused(routes []config.Route) error {
+	var unused []string
+	for key := range d.queues {
+		if !slices.ContainsFunc(routes, func(r config.Route) bool { return r.Queue.String() == key }) {
+			unused = append(unused, key)
+		}
+	}
+	return d.unlockQueues(unused)
 }
 
 func (d *Daemon) unlockQueues(keys []string) error {
@@ -124,8 +160,8 @@ func (d *Daemon) unlock() error {
 // cannot be used holds its route only.
 func (d *Daemon) Run(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, d.unlock()) }()
-	for _, r := range d.cfg.Routes {
-		if err := d.start(r); err != nil {
+	for _, cfg := range d.cfg.Routes {
+		if err := d.open(cfg); err != nil {
 			return errors.Join(fmt.Errorf("%w: %w", ErrNotStarted, err), d.stop())
 		}
 	}
@@ -134,23 +170,21 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 		Daemon: d, Version: d.cfg.Version, Log: d.log,
 	})
 	serving, stopServing := context.WithCancel(context.WithoutCancel(ctx))
-	served := make(chan error, 1)
-	go func() { served <- server.Run(serving) }()
+	serve := launch(func() error { return server.Run(serving) })
 	defer func() {
 		stopServing()
-		err = errors.Join(err, <-served)
+		<-serve.done
 	}()
 	select {
-	case err := <-served:
-		served <- nil
-		return errors.Join(fmt.Errorf("%w: %w", ErrNotStarted, err), d.stop())
+	case <-serve.done:
+		return errors.Join(fmt.Errorf("%w: %w", ErrNotStarted, serve.err), d.stop())
 	case <-server.Ready():
 	}
-	return errors.Join(d.work(ctx, served), d.stop())
+	return errors.Join(d.work(ctx, serve), d.stop())
 }
 
 // work is what lies between start and stop.
-func (d *Daemon) work(ctx context.Context, served chan error) error {
+func (d *Daemon) work(ctx context.Context, server *task) error {
 	if err := d.announce(); err != nil {
 		return err
 	}
@@ -158,9 +192,12 @@ func (d *Daemon) work(ctx context.Context, served chan error) error {
 		d.log.Warn("there is a spool of a route that is not configured; what waits there is kept until a route of that name is back", "route", name)
 	}
 	d.log.Info("mqd runs", "pid", os.Getpid(), "routes", len(d.cfg.Routes), "state", d.at.state, "runtime", d.at.runtime)
-	err := d.serve(ctx, served)
+	err := d.serve(ctx, server)
 	// From here on no client is told to signal us.
-	return errors.Join(err, os.Remove(filepath.Join(d.at.runtime, pidFile)))
+	if rerr := os.Remove(filepath.Join(d.at.runtime, pidFile)); !errors.Is(rerr, fs.ErrNotExist) {
+		err = errors.Join(err, rerr)
+	}
+	return err
 }
 
 // announce writes what clients look for. The pid file is last: whoever reads it
@@ -172,75 +209,43 @@ func (d *Daemon) announce() error {
 	return writePID(d.at)
 }
 
-// start opens a route and runs it.
-func (d *Daemon) start(cfg config.Route) error {
-	if d.totals[cfg.Name] == nil {
-		d.totals[cfg.Name] = new(totals)
-	}
-	r, err := openRoute(cfg, d.totals[cfg.Name], d.at, d.host, d.cfg.Stdout, d.log)
+// open opens a route and runs it.
+func (d *Daemon) open(cfg config.Route) error {
+	p, err := newPlan(cfg, d.host, d.cfg.Stdout)
 	if err != nil {
-		return fmt.Errorf("route %s: %w", cfg.Name, err)
+		return err
 	}
-	ctx, stop := context.WithCancel(context.Background())
-	hard, cut := context.WithCancel(context.Background())
-	w := &worker{route: r, stop: stop, cut: cut, done: make(chan struct{})}
-	d.mu.Lock()
-	d.routes = append(d.routes, w)
-	d.mu.Unlock()
-	go func() {
-		defer close(w.done)
-		w.err = r.run(ctx, hard)
-	}()
+	if err := d.start(p); err != nil {
+		return errors.Join(err, discard([]*plan{p}))
+	}
 	return nil
 }
 
-// stop ends all routes. What is in flight gets until stop_timeout or until a
-// second signal.
-func (d *Daemon) stop() error {
-	d.mu.Lock()
-	routes := d.routes
-	d.mu.Unlock()
-	err := d.end(routes)
-	var left int64
-	for _, w := range routes {
-		left += w.landing.Stats().Pending
+// start runs a planned route. A route that fails later is held, and the others
+// go on.
+func (d *Daemon) start(p *plan) error {
+	name := p.cfg.Name
+	if d.totals[name] == nil {
+		d.totals[name] = new(totals)
 	}
-	d.log.Info("mqd stopped", "pending", left)
-	return err
-}
-
-// end stops these routes in order and gives them back. What is not delivered
-// stays in their landings.
-func (d *Daemon) end(routes []*worker) error {
-	for _, w := range routes {
-		w.stop()
+	r, err := openRoute(p, d.totals[name], d.at, d.log)
+	if err != nil {
+		return fmt.Errorf("route %s: %w", name, err)
 	}
-	deadline := time.NewTimer(d.cfg.StopTimeout)
-	defer deadline.Stop()
-	var errs []error
-	for _, w := range routes {
-		for running := true; running; {
-			select {
-			case <-w.done:
-				running = false
-			case <-deadline.C:
-				cutAll(routes)
-			case sig := <-d.cfg.Signals:
-				if sig == unix.SIGTERM || sig == unix.SIGINT {
-					return ErrStopNow
-				}
-			}
+	ctx, stop := context.WithCancel(context.Background())
+	hard, cut := context.WithCancel(context.Background())
+	w := &worker{route: r, stop: stop, cut: cut}
+	w.task = launch(func() error {
+		err := r.run(ctx, hard)
+		if err != nil {
+			r.setHeld(err)
 		}
-		w.cut()
-		errs = append(errs, w.err, w.close())
-	}
-	return errors.Join(errs...)
-}
-
-func cutAll(routes []*worker) {
-	for _, w := range routes {
-		w.cut()
-	}
+		return err
+	})
+	d.mu.Lock()
+	d.routes = append(d.routes, w)
+	d.mu.Unlock()
+	return nil
 }
 
 // Status implements control.Daemon.
@@ -251,6 +256,11 @@ func (d *Daemon) Status() *client.Status {
 	defer d.mu.Unlock()
 	for _, w := range d.routes {
 		s.Routes = append(s.Routes, w.status(now))
+	}
+	for _, f := range d.failed {
+		s.Routes = append(s.Routes, client.RouteStatus{
+			Name: f.cfg.Name, Queue: f.cfg.Queue.String(), State: client.StateHeld, LastError: f.err.Error(), Landing: "unlocked",
+		})
 	}
 	return s
 }

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -14,33 +15,40 @@ import (
 	"github.com/mqdaemon/mqd/internal/spool"
 )
 
+// Modes of the directories, by the contract.
+const (
+	stateMode   = 0o711 // clients find what is for them by name and cannot list it
+	runtimeMode = 0o755
+	spoolMode   = 0o700
+)
+
 // Names in the runtime directory.
 const (
 	pidFile    = "mqd.pid"
 	socketFile = "mqd.sock"
 )
 
-// makePlaces makes the directories of a daemon. Clients find what is for them
-// by name in the state directory and cannot list it; the spool is closed to them.
+// makePlaces makes the directories of a daemon in its state directory, which is there.
 func makePlaces(state, runtime string) (places, error) {
 	at := places{state: state, runtime: runtime}
-	for _, d := range []struct {
-		path string
-		mode fs.FileMode
-	}{{state, 0o711}, {runtime, 0o755}, {filepath.Join(state, "spool"), 0o700}} {
-		if err := makeDir(d.path, d.mode); err != nil {
-			return at, err
-		}
+	if err := makeDir(runtime, runtimeMode); err != nil {
+		return at, err
+	}
+	if err := makeDir(filepath.Join(state, "spool"), spoolMode); err != nil {
+		return at, err
 	}
 	var err error
 	at.landing, err = spool.LandingDir(runtime, state)
 	return at, err
 }
 
-// makeDir makes dir, or gives one that is there its mode; the umask is not asked.
-// It refuses one that belongs to another user than root or oneself, and a link
-// that another user made: whoever owns the directory could put another socket,
-// another pid or another landing there.
+// makeDir makes dir with this mode; the umask is not asked. One that is there gets
+// the mode if it is empty or was used by an mqd before; any other, such as /tmp, is
+// left as it is, and refused if others may write to it.
+//
+// It also refuses one that belongs to another user than root or oneself, and a
+// link that another user made: whoever owns the directory could put another
+// socket, another pid or another landing there.
 func makeDir(dir string, mode fs.FileMode) error {
 	if err := os.MkdirAll(dir, mode); err != nil {
 		return err
@@ -55,10 +63,24 @@ func makeDir(dir string, mode fs.FileMode) error {
 				dir, st.Uid, os.Geteuid())
 		}
 	}
-	if fs.FileMode(st.Mode).Perm() == mode || int(st.Uid) != os.Geteuid() {
+	is := fs.FileMode(st.Mode).Perm()
+	switch {
+	case is == mode:
 		return nil
+	case int(st.Uid) == os.Geteuid() && ours(dir):
+		return os.Chmod(dir, mode)
+	case is&0o022 != 0:
+		return fmt.Errorf("directory %s may be written by others (mode %#o): name one of its own", dir, is)
 	}
-	return os.Chmod(dir, mode)
+	return nil
+}
+
+// ours reports whether a directory is empty or has something of mqd in it.
+func ours(dir string) bool {
+	entries, err := os.ReadDir(dir)
+	return err == nil && (len(entries) == 0 || filepath.Base(dir) == "spool" || slices.ContainsFunc(entries, func(e fs.DirEntry) bool {
+		return e.Name() == client.RoutesName || e.Name() == lockName
+	}))
 }
 
 // strangers gives the names of spools whose route is not configured.
@@ -93,10 +115,13 @@ func writeRoutes(at places, routes []config.Route) error {
 // writePID makes the pid file. It appears whole and after everything else:
 // whoever sees it may signal.
 func writePID(at places) error {
-	path := filepath.Join(at.runtime, pidFile)
-	tmp := path + ".tmp"
-	if err := os.WriteFile(tmp, fmt.Appendf(nil, "%d\n", os.Getpid()), 0o644); err != nil {
+	f, err := os.CreateTemp(at.runtime, pidFile+".tmp-")
+	if err != nil {
 		return err
 	}
-	return os.Rename(tmp, path)
+	_, err = fmt.Fprintf(f, "%d\n", os.Getpid())
+	if err := errors.Join(err, f.Chmod(0o644), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), filepath.Join(at.runtime, pidFile))
 }

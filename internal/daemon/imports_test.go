@@ -49,7 +49,7 @@ var mayImport = map[string][]string{
 	"client":            {"golang.org/x/sys/unix", module + "mq", module + "internal/envelope"},
 	"internal/spool":    {"golang.org/x/sys/unix", module + "internal/envelope"},
 	"internal/forward":  {},
-	"internal/config":   {"github.com/pelletier/go-toml/v2", "github.com/pelletier/go-toml/v2/unstable", module + "mq", module + "internal/envelope"},
+	"internal/config":   {"github.com/pelletier/go-toml/v2", "github.com/pelletier/go-toml/v2/unstable", module + "mq", module + "internal/envelope", module + "internal/forward"},
 	"internal/control": {
 		"golang.org/x/sys/unix", module + "client",
 		"github.com/prometheus/client_golang/prometheus", "github.com/prometheus/client_golang/prometheus/promhttp",

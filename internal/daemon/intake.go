@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"runtime"
 	"syscall"
 	"time"
 
@@ -16,6 +15,8 @@ import (
 const (
 	// lookAgain is how often a queue that is missing, held or backed up is looked at.
 	lookAgain = time.Second
+	// roomMax is the room at which a message is too large for this daemon, bytes.
+	roomMax = 64 << 20
 	// handOver bounds how many messages are drained before they are handed to
 	// the batcher: under load the queue may never be seen empty.
 	handOver = 256
@@ -27,11 +28,8 @@ const (
 	bellFlush = 2 // and send what is pending
 )
 
-// intake moves messages from the queue into the landing until ctx ends. It has
-// its thread for itself: the wait in msgrcv(2) is ended by a signal to that thread.
+// intake moves messages from the queue into the landing until ctx ends.
 func (r *route) intake(ctx context.Context) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
 	r.batches.Add(r.landing.Take()...) // what a former daemon left
 	for ctx.Err() == nil {
 		src, err := openSource(ctx, &r.cfg, r.swap && !r.landing.Stats().Locked, r.log)
@@ -50,8 +48,8 @@ func (r *route) intake(ctx context.Context) {
 		switch {
 		case ctx.Err() != nil:
 		case errors.Is(err, mq.ErrRemoved):
-			r.log.Warn("queue was removed by somebody, making it again", "queue", r.cfg.Queue,
-				"lost_at_least", r.backlog.Swap(0), "hint", "messages that were in it are lost")
+			r.log.Warn("queue was removed by somebody, making it again; messages that were in it are lost",
+				"queue", r.cfg.Queue, "seen_in_it_before", r.backlog.Swap(0))
 		default:
 			r.setHeld(err)
 			r.pause(ctx, nil)
@@ -127,6 +125,9 @@ func (r *route) empty(ctx context.Context, src source) error {
 		if taken%handOver == 0 {
 			r.batches.Add(r.landing.Take()...)
 			now = time.Now().UnixNano()
+			if err := ctx.Err(); err != nil {
+				return err
+			}
 		}
 	}
 }
@@ -151,17 +152,19 @@ func (r *route) confirm(ctx context.Context, peek *peekSource, message []byte, n
 }
 
 // grow makes room for a message that is larger than what was offered: msgmax was
-// raised while we ran. Without that it would be asked for again at once, for ever.
+// raised while we ran, or lowered after the message was sent. Without that it
+// would be asked for again at once, for ever.
 func (r *route) grow(src source, offered int) error {
 	limit, err := src.Limit()
 	if err != nil {
 		return err
 	}
-	if limit <= offered {
-		return fmt.Errorf("receive from queue %s: the message is larger than the room of %d bytes and than msgmax, %d bytes",
+	room := max(min(limit, usualMax), 2*offered)
+	if offered >= roomMax {
+		return fmt.Errorf("receive from queue %s: the message is larger than %d bytes, the most room there is (msgmax is %d)",
 			r.cfg.Queue, offered, limit)
 	}
-	r.landing.SetMsgMax(limit)
+	r.landing.SetMsgMax(room)
 	return nil
 }
 
@@ -173,8 +176,6 @@ func (r *route) backUp(ctx context.Context, src source, why error) error {
 	if !errors.Is(why, spool.ErrFull) {
 		return why
 	}
-	r.full.Store(true)
-	defer r.full.Store(false)
 	st, err := src.Stat()
 	if err != nil {
 		return err

@@ -16,59 +16,53 @@ import (
 // or a queue.
 var ErrInUse = errors.New("in use by another mqd")
 
+// lockName is the lock file in the state directory.
+const lockName = "lock"
+
 // lockState takes the state directory for this process. The kernel frees the
 // lock when the process ends, however it ends; the file's content only tells a
 // person who holds it. The mode keeps others from taking it: flock(2) wants no
 // more than a descriptor to read.
 func lockState(state string) (*os.File, error) {
-	path := filepath.Join(state, "lock")
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	path := filepath.Join(state, lockName)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("lock the state directory: %w", err)
 	}
-	if err := lockFile(f); err != nil {
-		if !errors.Is(err, ErrInUse) {
-			return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), f.Close())
-		}
-		return nil, errors.Join(fmt.Errorf("state directory %s is %w, %s", state, err, holder(f)), f.Close())
+	if err := takeLock(f); err != nil {
+		return nil, errors.Join(fmt.Errorf("state directory %s: %w", state, err), f.Close())
 	}
-	return f, sign(f)
+	return f, nil
 }
 
 // lockQueue takes a queue of this IPC namespace for this process, so that two
-// daemons with different state directories cannot drain one queue.
+// daemons of one user with different state directories do not share a queue. (Of
+// two users only one owns it.)
 //
-// The lock file lies in /dev/shm, where anybody can make names: a file that
-// belongs to neither root nor this user locks nothing and is replaced where that
-// is allowed.
+// The lock file lies in /dev/shm, where anybody can make names. One that is not a
+// file of this user locks nothing: root removes it, for another user the lock is
+// nil and the error says why. Two daemons on one queue lose nothing, so that is no
+// reason not to start.
 func lockQueue(addr mq.Addr) (*os.File, error) {
 	var ns unix.Stat_t
 	if err := unix.Stat("/proc/self/ns/ipc", &ns); err != nil {
 		return nil, &os.PathError{Op: "stat", Path: "/proc/self/ns/ipc", Err: err}
 	}
 	name := strings.ReplaceAll(strings.ReplaceAll(addr.String(), "/", "%"), ":", "-")
-	path := fmt.Sprintf("/dev/shm/mqd-%d-%s.lock", ns.Ino, name)
+	path := fmt.Sprintf("/dev/shm/mqd-%d-%d-%s.lock", os.Geteuid(), ns.Ino, name)
 	for range 3 {
-		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
-		if err != nil && errors.Is(err, os.ErrPermission) {
-			// protected_regular, see proc_sys_fs(5), or another user's daemon.
-			var st unix.Stat_t
-			if unix.Lstat(path, &st) == nil && os.Geteuid() == 0 && st.Uid != 0 {
-				if err := os.Remove(path); err != nil {
-					return nil, err
-				}
+		f, err := openOwn(path)
+		if err != nil {
+			if os.Geteuid() == 0 && os.RemoveAll(path) == nil {
 				continue
 			}
-			return nil, fmt.Errorf("queue %s: the lock %s belongs to uid %d: %w", addr, path, st.Uid, ErrInUse)
+			return nil, fmt.Errorf("queue %s: %w: %w", addr, errNoLock, err)
 		}
-		if err != nil {
-			return nil, fmt.Errorf("lock queue %s: %w", addr, err)
-		}
-		if err := lockFile(f); err != nil {
-			return nil, errors.Join(fmt.Errorf("queue %s is %w, %s (lock %s)", addr, err, holder(f), path), f.Close())
+		if err := takeLock(f); err != nil {
+			return nil, errors.Join(fmt.Errorf("queue %s: %w (lock %s)", addr, err, path), f.Close())
 		}
 		if sameFile(f, path) {
-			return f, sign(f)
+			return f, nil
 		}
 		// Its holder removed it between open and lock.
 		if err := f.Close(); err != nil {
@@ -78,8 +72,47 @@ func lockQueue(addr mq.Addr) (*os.File, error) {
 	return nil, fmt.Errorf("lock queue %s: %s changes all the time: %w", addr, path, ErrInUse)
 }
 
+// errNoLock is in the error of lockQueue if there is no lock to be had.
+var errNoLock = errors.New("not locked against a second daemon")
+
+// openOwn opens or makes a file that is one's own and nothing but a file. It does
+// not wait for the other end of a FIFO.
+func openOwn(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFREG || int(st.Uid) != os.Geteuid() {
+		return nil, errors.Join(fmt.Errorf("%s is not a file of uid %d but belongs to uid %d", path, os.Geteuid(), st.Uid), f.Close())
+	}
+	return f, nil
+}
+
+// takeLock locks f and writes our pid into it, or says who holds it.
+func takeLock(f *os.File) error {
+	if err := lockFile(f); errors.Is(err, ErrInUse) {
+		return fmt.Errorf("%w, %s", err, holder(f))
+	} else if err != nil {
+		return err
+	}
+	if err := f.Truncate(0); err != nil {
+		return err
+	}
+	_, err := f.WriteAt(fmt.Appendf(nil, "%d\n", os.Getpid()), 0)
+	return err
+}
+
 // unlockQueue gives the queue back. The name goes first, while the lock is held.
-func unlockQueue(f *os.File) error { return errors.Join(os.Remove(f.Name()), f.Close()) }
+func unlockQueue(f *os.File) error {
+	if f == nil {
+		return nil
+	}
+	return errors.Join(os.Remove(f.Name()), f.Close())
+}
 
 func sameFile(f *os.File, path string) bool {
 	a, err1 := f.Stat()
@@ -112,12 +145,4 @@ func holder(f *os.File) string {
 		return "which has not said its pid yet"
 	}
 	return "pid " + pid
-}
-
-func sign(f *os.File) error {
-	if err := f.Truncate(0); err != nil {
-		return err
-	}
-	_, err := f.WriteAt(fmt.Appendf(nil, "%d\n", os.Getpid()), 0)
-	return err
 }

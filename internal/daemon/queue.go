@@ -40,7 +40,7 @@ type heldError struct{ why, do string }
 func (e *heldError) Error() string { return e.why + "; type: " + e.do }
 
 // openSource opens or makes the queue of a route and makes sure that clients can
-// only write to it. The calling goroutine is locked to its thread.
+// only write to it. A System V queue locks the calling goroutine to its thread.
 //
 // peek asks for the hand-off that needs no locked memory; a POSIX queue and an old
 // kernel do not have it.
@@ -153,7 +153,8 @@ func openPOSIX(ctx context.Context, r *config.Route, log *slog.Logger) (source, 
 	if err := ownPOSIX(q, r, log); err != nil {
 		return nil, errors.Join(err, q.Close())
 	}
-	return &posixSource{queue: q, ctx: ctx}, nil
+	ctx, abandon := context.WithCancelCause(ctx)
+	return &posixSource{queue: q, ctx: ctx, abandon: abandon}, nil
 }
 
 func ownPOSIX(q *mq.POSIX, r *config.Route, log *slog.Logger) error {
@@ -184,13 +185,25 @@ func ownPOSIX(q *mq.POSIX, r *config.Route, log *slog.Logger) error {
 // posixSource sits on the runtime's poller. mtype is 1 + msg_prio, so that the
 // doorbells of both kinds of queue look alike.
 type posixSource struct {
-	queue *mq.POSIX
-	ctx   context.Context
+	queue   *mq.POSIX
+	ctx     context.Context
+	abandon context.CancelCauseFunc // ends Wait with this error
 }
 
-func (s *posixSource) Wait() (int64, error)   { return 0, s.queue.Wait(s.ctx) }
 func (s *posixSource) Stat() (mq.Stat, error) { return s.queue.Stat() }
-func (s *posixSource) Close() error           { return s.queue.Close() }
+
+func (s *posixSource) Wait() (int64, error) {
+	err := s.queue.Wait(s.ctx)
+	if s.ctx.Err() != nil {
+		err = context.Cause(s.ctx)
+	}
+	return 0, err
+}
+
+func (s *posixSource) Close() error {
+	s.abandon(nil)
+	return s.queue.Close()
+}
 
 func (s *posixSource) Limit() (int, error) {
 	st, err := s.queue.Stat()

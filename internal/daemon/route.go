@@ -24,6 +24,10 @@ const (
 	// destination it cuts requests tenfold at the same throughput; in quiet
 	// traffic nothing ever waits for it.
 	pace = time.Millisecond
+	// usualMax bounds the room that a landing offers to begin with, in bytes: a
+	// msgmax of gigabytes is no reason to lock gigabytes. A larger message makes
+	// the room grow.
+	usualMax = 1 << 20
 	// trimAfter is how long an idle route keeps the memory of busy times. It is
 	// short, so that a daemon that is idle soon has nothing left to do.
 	trimAfter = time.Second
@@ -53,7 +57,6 @@ type route struct {
 	total    *totals
 	inFlight atomic.Int64 // messages in requests
 	backlog  atomic.Int64 // depth of the queue when it was last seen backed up
-	full     atomic.Bool  // the landing is full
 
 	mu   sync.Mutex // guards what follows
 	src  source     // nil while there is none
@@ -63,31 +66,25 @@ type route struct {
 // places are the directories of one daemon.
 type places struct{ state, runtime, landing string }
 
-// openRoute opens everything of a route but its queue, and starts nothing.
-func openRoute(cfg config.Route, total *totals, at places, host string, stdout io.Writer, log *slog.Logger) (*route, error) {
-	log = log.With("route", cfg.Name)
-	msgmax, err := mq.MsgMax()
-	if err != nil {
-		return nil, err
-	}
+// plan is a route as it can be made without touching anything: what the
+// configuration can be refused for shows here.
+type plan struct {
+	cfg     config.Route
+	dest    forward.Destination
+	batches *batcher.Batcher[spool.Span]
+}
+
+func newPlan(cfg config.Route, host string, stdout io.Writer) (*plan, error) {
 	format, err := forward.ParseFormat(cfg.Format)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("route %s: %w", cfg.Name, err)
 	}
 	dest, err := forward.New(forward.Config{
-		Route: cfg.Name, Host: host, To: cfg.To, Format: format, Headers: cfg.Headers,
+		Route: cfg.Name, Host: host, To: cfg.To, Format: cfg.Format, Headers: cfg.Headers,
 		Timeout: cfg.Timeout, CEType: cfg.CEType, Stdout: stdout,
 	})
 	if err != nil {
-		return nil, err
-	}
-	swap := swapOn()
-	landing, found, err := spool.Open(spool.Config{
-		Route: cfg.Name, Dir: filepath.Join(at.landing, cfg.Name), State: filepath.Join(at.state, "spool", cfg.Name),
-		Accept: cfg.Accept, MsgMax: msgmax, MustLock: swap, Log: log,
-	})
-	if err != nil {
-		return nil, errors.Join(err, dest.Close())
+		return nil, fmt.Errorf("route %s: %w", cfg.Name, err)
 	}
 	batches, err := batcher.New(batcher.Config[spool.Span]{
 		MaxMessages: cfg.MaxMessages, MaxBytes: int(cfg.MaxBytes), Linger: cfg.Linger, Pace: pace,
@@ -95,7 +92,35 @@ func openRoute(cfg config.Route, total *totals, at places, host string, stdout i
 		MinSlots: cfg.SlotsMin, MaxSlots: cfg.SlotsMax, Keys: keysOf(cfg.Order),
 	})
 	if err != nil {
-		return nil, errors.Join(err, landing.Close(), dest.Close())
+		return nil, errors.Join(fmt.Errorf("route %s: %w", cfg.Name, err), dest.Close())
+	}
+	return &plan{cfg: cfg, dest: dest, batches: batches}, nil
+}
+
+// discard gives back what plans hold.
+func discard(plans []*plan) error {
+	var errs []error
+	for _, p := range plans {
+		errs = append(errs, p.dest.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// openRoute opens the landing of a planned route, and starts nothing.
+func openRoute(p *plan, total *totals, at places, log *slog.Logger) (*route, error) {
+	cfg := p.cfg
+	log = log.With("route", cfg.Name)
+	msgmax, err := mq.MsgMax()
+	if err != nil {
+		return nil, err
+	}
+	swap := swapOn()
+	landing, found, err := spool.Open(spool.Config{
+		Route: cfg.Name, Dir: filepath.Join(at.landing, cfg.Name), State: filepath.Join(at.state, "spool", cfg.Name),
+		Accept: cfg.Accept, MsgMax: min(msgmax, usualMax), MustLock: swap, Log: log,
+	})
+	if err != nil {
+		return nil, err
 	}
 	if found.Messages > 0 || len(found.Aside) > 0 {
 		log.Info("messages found in the landing", "messages", found.Messages,
@@ -105,7 +130,7 @@ func openRoute(cfg config.Route, total *totals, at places, host string, stdout i
 		log.Warn("file of another or a damaged spool set aside", "file", path)
 	}
 	r := &route{
-		cfg: cfg, log: log, landing: landing, batches: batches, dest: dest, total: total,
+		cfg: cfg, log: log, landing: landing, batches: p.batches, dest: p.dest, total: total,
 		gate:  forward.NewGate(forward.Backoff{Initial: cfg.RetryInitial, Max: cfg.RetryMax}, nil),
 		nudge: make(chan struct{}, 1), swap: swap,
 	}
@@ -130,8 +155,12 @@ func keysOf(order config.Order) func(spool.Span, func(uint64) bool) {
 // new batch is started and no back-off waited for, then the requests in flight
 // get until the end of hard. What is not settled stays in the landing.
 func (r *route) run(ctx, hard context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
 	var intake sync.WaitGroup
 	intake.Go(func() { r.intake(ctx) })
+	// Whatever ended the batches: nobody uses the landing when run has returned.
+	defer intake.Wait()
+	defer cancel()
 	stop := context.AfterFunc(ctx, func() {
 		intake.Wait()
 		r.batches.Close()
@@ -140,11 +169,10 @@ func (r *route) run(ctx, hard context.Context) error {
 	err := r.batches.Run(hard, func(hard context.Context, b *batcher.Batch[spool.Span]) batcher.Outcome {
 		return r.send(ctx, hard, b)
 	})
-	if ctx.Err() == nil {
-		return fmt.Errorf("route %s: %w", r.cfg.Name, err)
+	if ctx.Err() != nil {
+		return nil // a batch that was given up by the stop is no error
 	}
-	intake.Wait()
-	return nil
+	return err
 }
 
 // close gives everything back. run has returned.
@@ -156,17 +184,12 @@ func (r *route) close() error {
 // flush looks at the queue and sends what is pending: SIGUSR1, a doorbell or
 // the socket. It is a level and not a count.
 func (r *route) flush() {
+	r.mu.Lock()
+	_, _ = r.look() // it acts on what it finds
+	r.mu.Unlock()
 	r.poke()
 	r.gate.Wake()
 	r.batches.Flush()
-}
-
-// peeks reports whether the queue is read through [peekSource].
-func (r *route) peeks() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	_, ok := r.src.(*peekSource)
-	return ok
 }
 
 func (r *route) setSource(src source) {
@@ -205,9 +228,6 @@ func (r *route) status(now time.Time) client.RouteStatus {
 	if st.Locked {
 		s.Landing = "locked"
 	}
-	if r.peeks() {
-		s.Landing = "peek"
-	}
 	if st.Oldest > 0 {
 		s.Oldest = max(0, int64(now.Sub(time.Unix(0, st.Oldest))/time.Second))
 	}
@@ -218,14 +238,29 @@ func (r *route) status(now time.Time) client.RouteStatus {
 	if r.held != nil {
 		s.State, s.LastError = client.StateHeld, r.held.Error()
 	}
-	if r.src != nil {
-		if q, err := r.src.Stat(); err == nil {
-			s.Depth, s.QueueBytes = q.Messages, q.MaxBytes
-		} else if errors.Is(err, mq.ErrRemoved) {
-			r.poke()
-		}
+	if q, err := r.look(); err == nil {
+		s.Depth, s.QueueBytes = q.Messages, q.MaxBytes
+	}
+	if _, ok := r.src.(*peekSource); ok {
+		s.Landing = "peek"
 	}
 	return s
+}
+
+// errNoSource is what look gives while there is no queue.
+var errNoSource = errors.New("no queue")
+
+// look asks how the queue is. A POSIX queue that was unlinked tells nobody who
+// waits on it, so this is where that is noticed. The caller holds mu.
+func (r *route) look() (mq.Stat, error) {
+	if r.src == nil {
+		return mq.Stat{}, errNoSource
+	}
+	st, err := r.src.Stat()
+	if p, ok := r.src.(*posixSource); ok && errors.Is(err, mq.ErrRemoved) {
+		p.abandon(mq.ErrRemoved)
+	}
+	return st, err
 }
 
 // poke makes the intake look at its queue now, if it waits for a second look.

@@ -73,19 +73,14 @@ func (r *route) batchOf(b *batcher.Batch[spool.Span]) *forward.Batch {
 	return &forward.Batch{
 		ID: r.idempotencyKey(b.Spans), Count: b.Messages, Bytes: b.Bytes,
 		Messages: func(yield func(*forward.Message) bool) {
-			var from spool.Message
-			var to forward.Message
-			more := true
-			each := func(m *spool.Message) bool {
-				to = forward.Message{
-					ID: m.ID, Time: m.Time, Type: m.Type, Key: m.Key,
-					ContentType: m.ContentType, Trace: m.Trace, Body: m.Body,
+			var m spool.Message
+			var r spool.Reader
+			for _, s := range b.Spans {
+				for r.Reset(s); r.Next(&m); {
+					if !yield((*forward.Message)(&m)) {
+						return
+					}
 				}
-				more = yield(&to)
-				return more
-			}
-			for i := 0; i < len(b.Spans) && more; i++ {
-				b.Spans[i].Walk(&from, each)
 			}
 		},
 	}
