@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/mqdaemon/mqd/internal/forward"
 	"github.com/mqdaemon/mqd/mq"
 )
 
@@ -101,7 +102,7 @@ func (l *loader) checkRetry(r *Route) {
 func (l *loader) checkFormat(c *Config, r *Route) {
 	scheme, _, _ := strings.Cut(r.To, ":")
 	overHTTP := scheme == "http" || scheme == "https"
-	if overHTTP && r.Format == "raw" {
+	if overHTTP && r.Format.OneByOne() {
 		if r.MaxMessages > 1 && l.given(r, "max_messages") {
 			l.warn(c, problem{what: "format raw sends one message a request", value: fmt.Sprint(r.MaxMessages), allowed: "1"}, l.path(r, "max_messages"))
 		}
@@ -115,8 +116,8 @@ func (l *loader) checkFormat(c *Config, r *Route) {
 			l.warn(c, problem{what: "has no effect with to = " + quote(r.To)}, l.path(r, key))
 		}
 	}
-	if scheme == "stdout" && l.given(r, "format") && r.Format != "ndjson" {
-		l.warn(c, problem{what: "stdout: always writes ndjson", value: quote(r.Format)}, l.path(r, "format"))
+	if scheme == "stdout" && l.given(r, "format") && r.Format != forward.NDJSON {
+		l.warn(c, problem{what: "stdout: always writes ndjson", value: quote(r.Format.String())}, l.path(r, "format"))
 	}
 }
 
@@ -124,7 +125,7 @@ func (l *loader) checkFormat(c *Config, r *Route) {
 // read or change them.
 func (l *loader) warnSecrets(c *Config, r *Route) {
 	for _, name := range r.headerNames() {
-		path, isFile := strings.CutPrefix(r.Headers[name], filePrefix)
+		path, isFile := strings.CutPrefix(r.Headers[name], forward.FilePrefix)
 		if !isFile {
 			continue
 		}

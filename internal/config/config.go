@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/mqdaemon/mqd/internal/envelope"
+	"github.com/mqdaemon/mqd/internal/forward"
 	"github.com/mqdaemon/mqd/mq"
 )
 
@@ -95,11 +96,10 @@ type Route struct {
 	// To is stdout:, discard: or a URL with the scheme http or https, a host and
 	// no user info. It may hold a secret in its query: print Destination instead.
 	To string
-	// Format is cloudevents, json, ndjson, lines or raw. stdout: always writes
-	// ndjson.
-	Format string
+	// Format is the form of a request's body. stdout: always writes ndjson.
+	Format forward.Format
 	// Headers are sent with each request. A value "file:/PATH" stands for the
-	// content of that file, read by the forwarder. Values are secrets.
+	// content of that file, which package forward reads. Values are secrets.
 	Headers map[string]string
 	// CEType is the type attribute of a CloudEvent.
 	CEType string
@@ -126,15 +126,15 @@ type Route struct {
 
 // Destination gives To without its query, which may hold a secret: what may be
 // printed.
-func (r *Route) Destination() string { return redact(r.To) }
+func (r *Route) Destination() string { return forward.Redact(r.To) }
 
 // Single is the configuration that flags describe: one route named
 // [DefaultRoute]. An empty argument is the default of its key. The error is of
 // type [Errors].
 func Single(queue, to, format string) (*Config, error) {
 	l := newLoader("", nil)
-	c := newConfig("")
-	c.Routes = []Route{newRoute(DefaultRoute)}
+	c := l.newConfig()
+	c.Routes = []Route{l.newRoute(DefaultRoute)}
 	t := target{c, &c.Routes[0]}
 	for _, flag := range []struct{ key, value string }{{"queue", queue}, {"to", to}, {"format", format}} {
 		if flag.value == "" {
@@ -186,9 +186,9 @@ func (c *Config) Override(o Overrides) error {
 }
 
 // newConfig gives a Config with the defaults of the table.
-func newConfig(file string) *Config {
-	c := &Config{File: file}
-	for _, o := range optionsOf(wholeDaemon) {
+func (l *loader) newConfig() *Config {
+	c := &Config{File: l.file}
+	for _, o := range l.options[wholeDaemon] {
 		if o.def != nil {
 			o.apply(target{c, nil}, o.def)
 		}
@@ -198,9 +198,9 @@ func newConfig(file string) *Config {
 
 // newRoute gives a Route with the defaults of the table. Only the route named
 // [DefaultRoute] has a queue by default: two routes cannot share one.
-func newRoute(name string) Route {
+func (l *loader) newRoute(name string) Route {
 	r := Route{Name: name, GID: -1}
-	for _, o := range optionsOf(oneRoute) {
+	for _, o := range l.options[oneRoute] {
 		if o.def == nil || o.key == "queue" && name != DefaultRoute {
 			continue
 		}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/mqdaemon/mqd/internal/envelope"
+	"github.com/mqdaemon/mqd/internal/forward"
 	"github.com/mqdaemon/mqd/mq"
 )
 
@@ -24,7 +25,7 @@ func wantDefault() Route {
 		GID:          -1,
 		Accept:       envelope.AcceptAll,
 		To:           "stdout:",
-		Format:       "cloudevents",
+		Format:       forward.CloudEvents,
 		CEType:       "mqd.message",
 		MaxMessages:  500,
 		MaxBytes:     1 << 20,
@@ -80,7 +81,7 @@ var keyCases = map[string]struct {
 	"group":         {`group = "root"`, map[string]any{"Group": "root", "GID": 0}},
 	"accept":        {`accept = ["php", "raw"]`, map[string]any{"Accept": envelope.Accept(1<<envelope.PHP | 1<<envelope.Raw)}},
 	"to":            {`to = "HTTPS://h/p"`, map[string]any{"To": "https://h/p"}},
-	"format":        {`format = "lines"`, map[string]any{"Format": "lines"}},
+	"format":        {`format = "lines"`, map[string]any{"Format": forward.Lines}},
 	"headers":       {`headers = { A = "b" }`, map[string]any{"Headers": map[string]string{"A": "b"}}},
 	"ce_type":       {`ce_type = "a.b"`, map[string]any{"CEType": "a.b"}},
 	"max_messages":  {`max_messages = 1`, map[string]any{"MaxMessages": 1}},
@@ -261,7 +262,7 @@ func TestSingle(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := wantDefault()
-	r.Queue, r.To, r.Format, r.MaxMessages = mq.POSIXAddr("/x"), "http://h:80/p?q=1", "raw", 1
+	r.Queue, r.To, r.Format, r.MaxMessages = mq.POSIXAddr("/x"), "http://h:80/p?q=1", forward.Raw, 1
 	if !reflect.DeepEqual(c.Routes, []Route{r}) {
 		t.Errorf("got %+v, want %+v", c.Routes, r)
 	}
@@ -271,7 +272,7 @@ func TestSingle(t *testing.T) {
 
 	_, err = Single("x", "y", "z")
 	const want = `--format or MQD_FORMAT: not known (value "z", allowed cloudevents, json, ndjson, lines or raw); choose one of them
---queue or MQD_QUEUE: not a queue: want "sysv:KEY", "sysv:ftok:PATH:c" or "posix:/NAME" (value "x", allowed sysv:KEY with KEY from 1 to 0x7fffffff, sysv:ftok:PATH:C or posix:/NAME); write for example sysv:0x6d716431
+--queue or MQD_QUEUE: not a queue (value "x", allowed sysv:KEY with KEY from 1 to 0x7fffffff, sysv:ftok:PATH:C or posix:/NAME); write for example sysv:0x6d716431
 --to or MQD_TO: no scheme (value "y", allowed http://, https://, stdout: or discard:); write for example https://host/path`
 	if err == nil || err.Error() != want {
 		t.Errorf("got\n%v\nwant\n%s", err, want)
@@ -323,16 +324,9 @@ func TestWarnings(t *testing.T) {
 	}
 }
 
+// The query of a URL is a secret; the rest of what is hidden, package forward tests.
 func TestDestination(t *testing.T) {
-	for _, tt := range []struct{ to, want string }{
-		{"stdout:", "stdout:"},
-		{"https://h:8443/a%20b/@me", "https://h:8443/a%20b/@me"},
-		{"https://h/a?token=x#y", "https://h/a?...#..."},
-		{"https://me:x@h/a", "https://...@h/a"},
-		{"https://me:x/y@h/a?b", "https://...@h/a"},
-	} {
-		if got := (&Route{To: tt.to}).Destination(); got != tt.want {
-			t.Errorf("%s: got %s, want %s", tt.to, got, tt.want)
-		}
+	if got := (&Route{To: "https://h/a?token=x"}).Destination(); got != "https://h/a?..." {
+		t.Errorf("got %s", got)
 	}
 }

@@ -46,7 +46,7 @@ func TestDocsHaveTheTable(t *testing.T) {
 func docsTable(p place) string {
 	var b strings.Builder
 	b.WriteString("| key | type | default | allowed | meaning |\n| --- | --- | --- | --- | --- |\n")
-	for _, o := range optionsOf(p) {
+	for _, o := range newLoader("", nil).options[p] {
 		def := o.otherwise
 		if o.def != nil {
 			def = "`" + formatTOML(o.def) + "`"

@@ -89,9 +89,10 @@ var errorCases = []struct{ name, doc, want string }{
 	// The destination.
 	{"no scheme", "[route.default]\nto = 'sms.example/v1'", `f:2: route.default.to: no scheme (value "sms.example/v1", allowed http://, https://, stdout: or discard:); write for example https://host/path`},
 	{"no colon", "[route.default]\nto = 'stdout'", `f:2: route.default.to: no scheme (value "stdout", allowed http://, https://, stdout: or discard:); write "stdout:"`},
-	{"file name", "[route.default]\nto = 'stdout:/tmp/x'", `f:2: route.default.to: takes nothing after the colon (value "stdout:/tmp/x", allowed http://, https://, stdout: or discard:); write "stdout:"`},
-	{"scheme", "[route.default]\nto = 'gopher://sms.example'", `f:2: route.default.to: scheme not available (value "gopher:", allowed http://, https://, stdout: or discard:); choose one of them`},
-	{"scheme, near", "[route.default]\nto = 'htps://sms.example'", `f:2: route.default.to: scheme not available (value "htps:", allowed http://, https://, stdout: or discard:); did you mean https:?`},
+	{"file name", "[route.default]\nto = 'stdout:/tmp/x'", `f:2: route.default.to: takes nothing after the colon (value "stdout:...", allowed http://, https://, stdout: or discard:); write "stdout:"`},
+	{"scheme", "[route.default]\nto = 'gopher://sms.example'", `f:2: route.default.to: scheme not available (value "gopher:...", allowed http://, https://, stdout: or discard:); choose one of them`},
+	{"scheme, near", "[route.default]\nto = 'htps://sms.example'", `f:2: route.default.to: scheme not available (value "htps:...", allowed http://, https://, stdout: or discard:); did you mean https:?`},
+	{"scheme, another one", "[route.default]\nto = 'ftp://sms.example'", `f:2: route.default.to: scheme not available (value "ftp:...", allowed http://, https://, stdout: or discard:); choose one of them`},
 	{"no host", "[route.default]\nto = 'http:///v1'", `f:2: route.default.to: no host in the URL (value "http:///v1", allowed https://HOST[:PORT]/PATH); correct it`},
 	{"no slashes", "[route.default]\nto = 'http:sms.example'", `f:2: route.default.to: no host in the URL (value "http:sms.example", allowed https://HOST[:PORT]/PATH); correct it`},
 	{"port alone", "[route.default]\nto = 'http://:80/'", `f:2: route.default.to: no host in the URL (value "http://:80/", allowed https://HOST[:PORT]/PATH); correct it`},
@@ -106,13 +107,14 @@ var errorCases = []struct{ name, doc, want string }{
 	{"headers", "[route.default]\nheaders = 'secret'", `f:2: route.default.headers: wrong type (allowed a table of strings); write headers = { Authorization = "file:/run/credentials/mqd/sms" }`},
 	{"header name", "[route.default]\nheaders = { 'a b' = 'c' }", `f:2: route.default.headers."a b": not the name of a header (value "a b", allowed letters, digits and !#$%&'*+-.^_` + "`" + `|~); correct the name`},
 	{"header type", "[route.default]\nheaders = { A = 12345 }", `f:2: route.default.headers.A: wrong type (allowed a string); put the value in quotes`},
-	{"header CR LF", "[route.default.headers]\nA = \"b\\r\\nC: d\"", `f:2: route.default.headers.A: a control character in the value, such as CR, LF or NUL (allowed text on one line); take it out`},
+	{"header CR LF", "[route.default.headers]\nA = \"b\\r\\nC: d\"", `f:2: route.default.headers.A: a control character in the value: 0x0d at byte 2 of 7 (allowed text on one line); take it out`},
 	{"header of mqd", "[route.default.headers]\nidempotency-key = 'a'\nmqd-route = 'a'\nhost = 'a'\nproxy-authorization = 'a'", "f:2: route.default.headers.idempotency-key: mqd or HTTP itself sets this header; take it out\nf:3: route.default.headers.mqd-route: mqd or HTTP itself sets this header; take it out\nf:4: route.default.headers.host: mqd or HTTP itself sets this header; take it out\nf:5: route.default.headers.proxy-authorization: mqd or HTTP itself sets this header; take it out"},
 	{"header twice", "[route.default.headers]\nX-A = 'a'\nx-a = 'b'", `f:3: route.default.headers.x-a: the same header as X-A; take one of them out`},
 	{"header file, relative", "[route.default.headers]\nA = 'file:secret'", `f:2: route.default.headers.A: not an absolute path after file: (allowed file:/PATH); write the whole path`},
 	{"header file, none", "[route.default.headers]\nA = 'file:%DIR%/none'", `f:2: route.default.headers.A: no such file (value "%DIR%/none", allowed a file of 1B to 16KiB); create it or correct the path`},
 	{"header file, directory", "[route.default.headers]\nA = 'file:%DIR%'", `f:2: route.default.headers.A: not a regular file (value "%DIR%", allowed a file of 1B to 16KiB); name a file`},
 	{"header file, empty", "[route.default.headers]\nA = 'file:%DIR%/empty'", `f:2: route.default.headers.A: the file is empty (value "%DIR%/empty", allowed a file of 1B to 16KiB); write the value into it`},
+	{"header file, two lines", "[route.default.headers]\nA = 'file:%DIR%/lines'", `f:2: route.default.headers.A: a control character in the value: 0x0a at byte 2 of 3 (value "%DIR%/lines", allowed text on one line); take it out`},
 	{"header file, large", "[route.default.headers]\nA = 'file:%DIR%/large'", `f:2: route.default.headers.A: the file is too large: 16385B (value "%DIR%/large", allowed a file of 1B to 16KiB); name the file with the value alone`},
 	{"header file, open to all", "[route.default.headers]\nA = 'file:%DIR%/open'", `f:2: route.default.headers.A: may be written by everybody (value mode 0602, allowed no write bit for others); type: chmod o-w %DIR%/open`},
 
@@ -145,7 +147,7 @@ var errorCases = []struct{ name, doc, want string }{
 	// A key in error brings no second error about what it would have met.
 	{"one error", "[route.default]\nslots = { min = 20, max = 1000 }\nretry = { initial = '10m', max = 5 }", "f:2: route.default.slots.max: too large (value 1000, allowed 1 to 256); use 256 or less\nf:3: route.default.retry.max: wrong type (value 5, allowed a string with a unit, like \"5s\"); write retry = { max = \"5m\" }"},
 	// All errors of a file come together, in its order.
-	{"all", "[route.b]\nqueue = 'x'\nrate = 1\n[route.a]\nqueue = 'posix:/a'\nto = ''\n", "f:2: route.b.queue: not a queue: want \"sysv:KEY\", \"sysv:ftok:PATH:c\" or \"posix:/NAME\" (value \"x\", allowed sysv:KEY with KEY from 1 to 0x7fffffff, sysv:ftok:PATH:C or posix:/NAME); write for example sysv:0x6d716431\nf:3: route.b.rate: wrong type (value 1, allowed a string); write rate = \"50/s burst 10\"\nf:6: route.a.to: no scheme (value \"\", allowed http://, https://, stdout: or discard:); write for example https://host/path"},
+	{"all", "[route.b]\nqueue = 'x'\nrate = 1\n[route.a]\nqueue = 'posix:/a'\nto = ''\n", "f:2: route.b.queue: not a queue (value \"x\", allowed sysv:KEY with KEY from 1 to 0x7fffffff, sysv:ftok:PATH:C or posix:/NAME); write for example sysv:0x6d716431\nf:3: route.b.rate: wrong type (value 1, allowed a string); write rate = \"50/s burst 10\"\nf:6: route.a.to: no scheme (value \"\", allowed http://, https://, stdout: or discard:); write for example https://host/path"},
 }
 
 func TestErrors(t *testing.T) {
@@ -174,17 +176,17 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// secretDir gives a directory with a good file "secret" and three bad ones.
+// secretDir gives a directory with a good file "secret" and bad ones.
 func secretDir(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	for _, file := range []struct {
 		name string
 		mode fs.FileMode
-		size int
-	}{{"secret", 0o600, 1}, {"open", 0o602, 1}, {"empty", 0o600, 0}, {"large", 0o600, maxSecret + 1}} {
+		text string
+	}{{"secret", 0o600, "x"}, {"open", 0o602, "x"}, {"empty", 0o600, "\n"}, {"lines", 0o600, "a\nb"}, {"large", 0o600, strings.Repeat("x", 16<<10+1)}} {
 		path := filepath.Join(dir, file.name)
-		if err := os.WriteFile(path, make([]byte, file.size), 0o600); err != nil {
+		if err := os.WriteFile(path, []byte(file.text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		chmod(t, path, file.mode)

@@ -10,8 +10,9 @@ import (
 )
 
 // Load reads and checks the file at path. It refuses a file that somebody other
-// than root and the calling user could have written. The error is of type
-// [Errors]; a file that cannot be read is one too, and errors.Is finds the errno.
+// than root and the calling user could have written, and a FIFO unless path names
+// an open descriptor, as /dev/stdin does. The error is of type [Errors]; a file that
+// cannot be read is one too, and errors.Is finds the errno.
 func Load(path string) (*Config, error) {
 	data, err := readFile(path)
 	if err != nil {
@@ -22,14 +23,19 @@ func Load(path string) (*Config, error) {
 
 // loader gathers the errors of one configuration.
 type loader struct {
-	file   string
-	lines  *lines
-	errs   Errors
-	failed map[string]bool // dotted keys that have an error already
+	file    string
+	lines   *lines
+	options map[place][]option
+	errs    Errors
+	failed  map[string]bool // dotted keys that have an error already
 }
 
 func newLoader(file string, lines *lines) *loader {
-	return &loader{file: file, lines: lines, failed: map[string]bool{}}
+	l := &loader{file: file, lines: lines, options: map[place][]option{}, failed: map[string]bool{}}
+	for _, o := range options() {
+		l.options[o.place] = append(l.options[o.place], o)
+	}
+	return l
 }
 
 // parse is [Load] after reading. file is for the errors only.
@@ -39,7 +45,7 @@ func parse(file string, data []byte) (*Config, error) {
 		return nil, syntaxError(file, data, err)
 	}
 	l := newLoader(file, scanLines(data))
-	c := newConfig(file)
+	c := l.newConfig()
 	l.top(c, tree)
 	l.check(c)
 	if err := l.errs.sorted(); err != nil {
@@ -85,7 +91,7 @@ func (l *loader) top(c *Config, tree map[string]any) {
 		l.errs.add(l.file, max(1, l.lines.line("route")), "route",
 			problem{what: "no route", allowed: "at least one", todo: "add [route.default] or [route.NAME]"})
 	}
-	l.table(target{c, nil}, optionsOf(wholeDaemon), nil, "", tree)
+	l.table(target{c, nil}, nil, "", tree)
 
 	for _, name := range l.inOrder(routes) {
 		if !routeName(name) {
@@ -103,17 +109,18 @@ func (l *loader) top(c *Config, tree map[string]any) {
 			}, "route", name)
 			continue
 		}
-		r := newRoute(name)
+		r := l.newRoute(name)
 		r.Line = l.lines.line("route", name)
-		l.table(target{c, &r}, optionsOf(oneRoute), []string{"route", name}, "", keys)
+		l.table(target{c, &r}, []string{"route", name}, "", keys)
 		c.Routes = append(c.Routes, r)
 	}
 }
 
-// table checks the keys of one table against opts and stores their values in t.
-// path leads to the table of the options; inside is the start of their keys that
-// names a table in it ("slots.") or empty.
-func (l *loader) table(t target, opts []option, path []string, inside string, tree map[string]any) {
+// table checks the keys of one table and stores their values in t. path leads to
+// the table of the options; inside is the start of their keys that names a table
+// in it ("slots.") or empty.
+func (l *loader) table(t target, path []string, inside string, tree map[string]any) {
+	opts := l.options[t.place()]
 	for key, raw := range tree {
 		at := append(slices.Clone(path), key)
 		named := func(o option) bool { return o.key == inside+key && !strings.Contains(key, ".") }
@@ -131,7 +138,7 @@ func (l *loader) table(t target, opts []option, path []string, inside string, tr
 		}
 		i := slices.IndexFunc(opts, within)
 		if i < 0 {
-			l.add(unknownKey(key, inside, t.Route != nil, raw), at...)
+			l.add(l.unknownKey(key, inside, t.place(), raw), at...)
 			continue
 		}
 		members, ok := raw.(map[string]any)
@@ -139,17 +146,17 @@ func (l *loader) table(t target, opts []option, path []string, inside string, tr
 			l.add(problem{what: "wrong type", value: describe(raw), allowed: "a table", todo: opts[i].write()}, at...)
 			continue
 		}
-		l.table(t, opts, at, inside+key+".", members)
+		l.table(t, at, inside+key+".", members)
 	}
 }
 
 // unknownKey is the problem of a key that no option has.
-func unknownKey(key, inside string, inRoute bool, raw any) problem {
-	here, elsewhere := oneRoute, wholeDaemon
-	if !inRoute {
-		here, elsewhere = wholeDaemon, oneRoute
+func (l *loader) unknownKey(key, inside string, here place, raw any) problem {
+	inRoute, elsewhere := here == oneRoute, oneRoute
+	if inRoute {
+		elsewhere = wholeDaemon
 	}
-	known := namesIn(here, inside)
+	known := l.namesIn(here, inside)
 	if !inRoute {
 		known = append(known, "route")
 	}
@@ -157,7 +164,7 @@ func unknownKey(key, inside string, inRoute bool, raw any) problem {
 	_, isTable := raw.(map[string]any)
 	near := nearest(key, known)
 	switch {
-	case inside == "" && slices.Contains(namesIn(elsewhere, ""), key):
+	case inside == "" && slices.Contains(l.namesIn(elsewhere, ""), key):
 		if inRoute {
 			return problem{what: "unknown key in a route", todo: "put it above the first [route.NAME]"}
 		}
@@ -173,9 +180,9 @@ func unknownKey(key, inside string, inRoute bool, raw any) problem {
 }
 
 // namesIn gives the keys of p in the table that inside leads to, each once.
-func namesIn(p place, inside string) []string {
+func (l *loader) namesIn(p place, inside string) []string {
 	var names []string
-	for _, o := range optionsOf(p) {
+	for _, o := range l.options[p] {
 		rest, ok := strings.CutPrefix(o.key, inside)
 		if !ok {
 			continue
@@ -203,7 +210,7 @@ func (l *loader) inOrder(routes map[string]any) []string {
 
 // flag stores the text of a flag.
 func (l *loader) flag(t target, key, text string) {
-	opts := options()
+	opts := l.options[t.place()]
 	i := slices.IndexFunc(opts, func(o option) bool { return o.key == key })
 	for _, p := range opts[i].apply(t, text) {
 		l.errs.add("", 0, flagName(key), p)

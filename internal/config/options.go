@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/mqdaemon/mqd/internal/envelope"
+	"github.com/mqdaemon/mqd/internal/forward"
 )
 
 // place says where in the file a key stands.
@@ -18,6 +19,14 @@ const (
 type target struct {
 	*Config
 	*Route
+}
+
+// place is where the options stand that store into t.
+func (t target) place() place {
+	if t.Route == nil {
+		return wholeDaemon
+	}
+	return oneRoute
 }
 
 // option is one key of the file: how it is written, checked and stored, and what
@@ -115,8 +124,8 @@ func options() []option {
 			parse: parseTo,
 		},
 		{
-			key: "format", place: oneRoute, kind: kindText, def: "cloudevents",
-			oneOf:   []string{"cloudevents", "json", "ndjson", "lines", "raw"},
+			key: "format", place: oneRoute, kind: kindText, def: forward.CloudEvents.String(),
+			oneOf:   forward.Formats(),
 			meaning: "form of a request's body; `stdout:` is always ndjson",
 			into:    func(t target) any { return &t.Format },
 		},
@@ -128,7 +137,7 @@ func options() []option {
 			parse:   parseHeaders,
 		},
 		{
-			key: "ce_type", place: oneRoute, kind: kindText, def: "mqd.message",
+			key: "ce_type", place: oneRoute, kind: kindText, def: forward.DefaultCEType,
 			allowed: "text without control characters, not empty", meaning: "type attribute of a CloudEvent",
 			parse: parseCEType,
 		},
@@ -169,32 +178,21 @@ func options() []option {
 			into:    func(t target) any { return &t.Order },
 		},
 		{
-			key: "timeout", place: oneRoute, kind: kindDuration, def: "30s", min: int64(time.Millisecond), max: int64(time.Hour),
+			key: "timeout", place: oneRoute, kind: kindDuration, def: formatDuration(forward.DefaultTimeout), min: int64(time.Millisecond), max: int64(time.Hour),
 			meaning: "for one request, from its start to the end of the answer",
 			into:    func(t target) any { return &t.Timeout },
 		},
 		{
-			key: "retry.initial", place: oneRoute, kind: kindDuration, def: "200ms", min: int64(time.Millisecond), max: int64(time.Hour),
+			key: "retry.initial", place: oneRoute, kind: kindDuration, def: formatDuration(forward.DefaultInitial), min: int64(time.Millisecond), max: int64(time.Hour),
 			meaning: "longest wait before the second try; it doubles with each further one",
 			into:    func(t target) any { return &t.RetryInitial },
 		},
 		{
-			key: "retry.max", place: oneRoute, kind: kindDuration, def: "5m", min: int64(time.Millisecond), max: int64(24 * time.Hour),
+			key: "retry.max", place: oneRoute, kind: kindDuration, def: formatDuration(forward.DefaultMax), min: int64(time.Millisecond), max: int64(24 * time.Hour),
 			meaning: "longest wait between two tries",
 			into:    func(t target) any { return &t.RetryMax },
 		},
 	}
-}
-
-// optionsOf gives the options that stand in p.
-func optionsOf(p place) []option {
-	var in []option
-	for _, o := range options() {
-		if o.place == p {
-			in = append(in, o)
-		}
-	}
-	return in
 }
 
 // asList gives names in the form in which TOML gives a list.

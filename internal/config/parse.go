@@ -6,6 +6,7 @@ import (
 	"net"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -54,7 +55,9 @@ func parseQueue(t target, v value) []problem {
 	addr, err := mq.ParseAddr(v.text)
 	if err != nil {
 		what := "not a queue"
-		if reason := errors.Unwrap(err); reason != nil && len(v.text) <= maxQuoted {
+		kind, _, _ := strings.Cut(v.text, ":")
+		known := kind == "sysv" || kind == "posix" // else the reason is what allowed says
+		if reason := errors.Unwrap(err); reason != nil && known && len(v.text) <= maxQuoted {
 			what += ": " + reason.Error() // without the address, which stands in value
 		}
 		return one(problem{
@@ -115,12 +118,14 @@ func parseGroup(t target, v value) []problem {
 	return nil
 }
 
+// parseAccept takes names that the table has checked already.
 func parseAccept(t target, v value) []problem {
-	accept, err := envelope.ParseAccept(v.list)
-	if err != nil {
-		return one(problem{what: err.Error()})
+	t.Accept = 0
+	for k := envelope.Raw; envelope.AcceptAll.Has(k); k++ {
+		if slices.Contains(v.list, k.String()) {
+			t.Accept |= 1 << k
+		}
 	}
-	t.Accept = accept
 	return nil
 }
 

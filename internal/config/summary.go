@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"text/tabwriter"
+
+	"github.com/mqdaemon/mqd/internal/forward"
 )
 
 // Summary writes what would run, as aligned plain text for a person. It has the
@@ -57,11 +59,11 @@ func (r *Route) summary(row func(name, text string), facts []string) {
 	row("mode", fmt.Sprintf("%04o, group %s%s", r.Mode, r.groupInWords(), room))
 	row("accept", strings.Join(r.Accept.Names(), ", "))
 	row("to", r.Destination())
-	format := r.Format
+	format := r.Format.String()
 	switch {
 	case strings.HasPrefix(r.To, "stdout:"):
-		format = "ndjson"
-	case r.Format == "cloudevents" || r.Format == "raw":
+		format = forward.NDJSON.String()
+	case r.Format == forward.CloudEvents || r.Format == forward.Raw:
 		format += ", ce type " + r.CEType
 	}
 	row("format", format)

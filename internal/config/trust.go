@@ -17,7 +17,8 @@ const maxFile = mib
 // readFile gives the content of a file that only root or this user can have
 // written. Owner and mode are those of the open file.
 func readFile(path string) ([]byte, error) {
-	f, err := os.Open(path)
+	// Without O_NONBLOCK, the open of a FIFO would wait for a writer.
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, unreadable(path, err)
 	}
@@ -28,6 +29,12 @@ func readFile(path string) ([]byte, error) {
 	}
 	if info.IsDir() {
 		return nil, unreadable(path, &fs.PathError{Op: "read", Path: path, Err: syscall.EISDIR})
+	}
+	if !info.Mode().IsRegular() && !inherited(path) {
+		return nil, wholeFile(path, problem{
+			what: "not a regular file", value: info.Mode().String(), allowed: "a file, /dev/stdin or /dev/fd/N",
+			todo: "name a configuration file",
+		})
 	}
 	if p := distrust(path, info, os.Geteuid()); p != nil {
 		return nil, wholeFile(path, *p)
@@ -42,6 +49,14 @@ func readFile(path string) ([]byte, error) {
 		})
 	}
 	return data, nil
+}
+
+// inherited reports whether path names a descriptor that was open when the program
+// began: what it leads to was meant to be read, and a pipe has its writer.
+func inherited(path string) bool {
+	path = filepath.Clean(path)
+	dir := filepath.Dir(path)
+	return path == "/dev/stdin" || dir == "/dev/fd" || dir == "/proc/self/fd"
 }
 
 // wholeFile is an error that stands on no line.

@@ -1,11 +1,15 @@
 package config
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/mqdaemon/mqd/internal/testkit"
 )
@@ -89,6 +93,62 @@ func TestLoadRefusesDirectories(t *testing.T) {
 	_, err := Load(dir)
 	if want := dir + ": cannot be read: read: is a directory"; err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
+// A FIFO without a writer must not be waited for, as a reload could not end.
+func TestLoadRefusesFIFOs(t *testing.T) {
+	dir := t.TempDir()
+	path, link := filepath.Join(dir, "fifo"), filepath.Join(dir, "link")
+	if err := errors.Join(syscall.Mkfifo(path, 0o600), os.Symlink(path, link)); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{path, link} {
+		loaded := make(chan error, 1)
+		go func() {
+			_, err := Load(path)
+			loaded <- err
+		}()
+		select {
+		case err := <-loaded:
+			want := path + ": not a regular file (value prw-------, allowed a file, /dev/stdin or /dev/fd/N); name a configuration file"
+			if err == nil || err.Error() != want {
+				t.Errorf("got  %v\nwant %s", err, want)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatalf("%s: still waiting for a writer after 10s", path)
+		}
+	}
+}
+
+// mqd --config /dev/stdin, and --config <(command) of a shell: the writer may come
+// after the open, and may be gone before the end of it.
+func TestLoadReadsInheritedPipes(t *testing.T) {
+	for _, dir := range []string{"/dev/fd/", "/proc/self/fd/"} {
+		r, w, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		path := dir + strconv.Itoa(int(r.Fd()))
+		loaded := make(chan error, 1)
+		go func() {
+			_, err := Load(path)
+			loaded <- err
+		}()
+		for _, part := range []string{"[route.", "default]"} {
+			if _, err := w.WriteString(part); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-loaded; err != nil {
+			t.Error(err)
+		}
+		if err := r.Close(); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

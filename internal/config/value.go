@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/mqdaemon/mqd/internal/forward"
 )
 
 // kind is how the value of an option is written.
@@ -68,6 +70,12 @@ func (o *option) apply(t target, raw any) []problem {
 		*field = v.text
 	case *Order:
 		*field = Order(v.text)
+	case *forward.Format:
+		format, err := forward.ParseFormat(v.text)
+		if err != nil {
+			return one(problemOf(err))
+		}
+		*field = format
 	case *int:
 		*field = int(v.number)
 	case *int64:

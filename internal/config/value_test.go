@@ -98,6 +98,17 @@ func TestNearest(t *testing.T) {
 	}
 }
 
+func TestMeantScheme(t *testing.T) {
+	for scheme, want := range map[string]string{
+		"htp": "http", "htttp": "http", "ttp": "http", "htps": "https", "httpss": "https", "ttps": "https", "sdtout": "stdout", "discrad": "discard",
+		"ftp": "", "sftp": "", "ftps": "", "file": "", "ws": "", "tcp": "", "stdin": "", "http": "", "stdout": "", "": "",
+	} {
+		if got := meantScheme(scheme); got != want {
+			t.Errorf("meantScheme(%q) = %q, want %q", scheme, got, want)
+		}
+	}
+}
+
 // distance is a metric: without this a suggestion could be farther than it seems.
 func TestDistanceIsAMetric(t *testing.T) {
 	word := rapid.StringMatching(`[ab]{0,6}`)

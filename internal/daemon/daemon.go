@@ -215,22 +215,31 @@ func (d *Daemon) open(cfg config.Route) error {
 	if err != nil {
 		return err
 	}
-	if err := d.start(p); err != nil {
+	w, err := d.start(p)
+	if err != nil {
 		return errors.Join(err, discard([]*plan{p}))
 	}
+	d.show(w)
 	return nil
+}
+
+// show makes a worker one of the daemon's routes.
+func (d *Daemon) show(w *worker) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.routes = append(d.routes, w)
 }
 
 // start runs a planned route. A route that fails later is held, and the others
 // go on.
-func (d *Daemon) start(p *plan) error {
+func (d *Daemon) start(p *plan) (*worker, error) {
 	name := p.cfg.Name
 	if d.totals[name] == nil {
 		d.totals[name] = new(totals)
 	}
 	r, err := openRoute(p, d.totals[name], d.at, d.log)
 	if err != nil {
-		return fmt.Errorf("route %s: %w", name, err)
+		return nil, fmt.Errorf("route %s: %w", name, err)
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	hard, cut := context.WithCancel(context.Background())
@@ -242,10 +251,7 @@ func (d *Daemon) start(p *plan) error {
 		}
 		return err
 	})
-	d.mu.Lock()
-	d.routes = append(d.routes, w)
-	d.mu.Unlock()
-	return nil
+	return w, nil
 }
 
 // Status implements control.Daemon.

@@ -96,6 +96,11 @@ func ownSysV(q *mq.SysV, r *config.Route, log *slog.Logger) error {
 				"mode", fmt.Sprintf("%#o", r.Mode), "depth", st.Messages)
 		}
 	}
+	if st.CUID != uid {
+		// The kernel counts the creator as an owner for ever, see svipc(7).
+		log.Warn("the user who made this queue can still read and remove it; to end that, stop the senders, wait for depth 0 and remove it: mqd makes it again",
+			"queue", r.Queue, "made_by_uid", st.CUID, "type", "ipcrm -Q "+r.Queue.Key.String())
+	}
 	if r.QueueBytes > 0 && st.MaxBytes != r.QueueBytes {
 		if err := q.Set(mq.Settings{MaxBytes: &r.QueueBytes}); err != nil {
 			log.Warn("queue_bytes not reached", "queue", r.Queue, "queue_bytes", r.QueueBytes, "real", st.MaxBytes,
@@ -123,16 +128,7 @@ func (s *sysvSource) Wait() (int64, error)                    { return s.waiter.
 func (s *sysvSource) Receive(buf []byte) (int, syscall.Errno) { return s.queue.TryReceiveRaw(buf) }
 func (s *sysvSource) Stat() (mq.Stat, error)                  { return s.queue.Stat() }
 
-// Limit also looks at what lies in the queue: a message that was sent before
-// msgmax was lowered may be larger than that.
-func (s *sysvSource) Limit() (int, error) {
-	msgmax, err := mq.MsgMax()
-	if err != nil {
-		return 0, err
-	}
-	st, err := s.queue.Stat()
-	return max(msgmax, int(st.Bytes)), err
-}
+func (s *sysvSource) Limit() (int, error) { return mq.MsgMax() }
 
 func (s *sysvSource) Close() error {
 	s.waiter.Close()

@@ -71,31 +71,38 @@ func (d *Daemon) exchange(next *config.Config, plans []*plan) (stop bool, err er
 		}
 	}
 	stop, err = d.end(gone)
-	d.mu.Lock()
-	d.routes = kept
-	for _, f := range d.failed { // planned anew, or gone
-		err = errors.Join(err, f.dest.Close())
-	}
-	d.failed = nil
-	d.mu.Unlock()
+	errs := []error{err}
 	if stop {
+		d.mu.Lock()
+		d.routes = kept // the others have ended
+		d.mu.Unlock()
 		return true, errors.Join(err, discard(plans))
 	}
-	errs := []error{err}
-	started := make([]string, len(plans))
+	now, started := slices.Clone(kept), make([]string, len(plans))
+	var failed []*failure
 	for i, p := range plans {
 		started[i] = p.cfg.Name
-		if err := d.start(p); err != nil {
+		w, err := d.start(p)
+		if err != nil {
 			errs = append(errs, err)
-			d.fail(p, err)
+			failed = append(failed, &failure{p, err})
+			continue
 		}
+		now = append(now, w)
 	}
 	place := func(name string) int {
 		return slices.IndexFunc(next.Routes, func(r config.Route) bool { return r.Name == name })
 	}
+	slices.SortFunc(now, func(a, b *worker) int { return place(a.cfg.Name) - place(b.cfg.Name) })
+	errs = append(errs, writeRoutes(d.at, next.Routes))
+	// Until here status shows the old routes, and from here on the new ones.
 	d.mu.Lock()
-	slices.SortFunc(d.routes, func(a, b *worker) int { return place(a.cfg.Name) - place(b.cfg.Name) })
+	before := d.failed
+	d.routes, d.failed = now, failed
 	d.mu.Unlock()
+	for _, f := range before { // planned anew, or gone
+		errs = append(errs, f.dest.Close())
+	}
 	for _, w := range gone {
 		if place(w.cfg.Name) < 0 {
 			d.log.Warn("route removed; what it had not delivered stays in its landing until a route of that name is back",
@@ -103,29 +110,25 @@ func (d *Daemon) exchange(next *config.Config, plans []*plan) (stop bool, err er
 		}
 	}
 	d.cfg.Config = next
-	errs = append(errs, d.unlockUnused(next.Routes), writeRoutes(d.at, next.Routes))
+	errs = append(errs, d.unlockUnused(next.Routes))
 	d.log.Info("configuration reloaded", "routes", len(next.Routes), "untouched", len(kept), "started", started)
 	return false, errors.Join(errs...)
-}
-
-// fail keeps a route that could not be started in sight, and for another try.
-func (d *Daemon) fail(p *plan, err error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.failed = append(d.failed, &failure{p, err})
 }
 
 // startFailed tries again to start the routes that could not be started.
 func (d *Daemon) startFailed() {
 	d.mu.Lock()
-	failed := d.failed
-	d.failed = nil
+	failed := slices.Clone(d.failed)
 	d.mu.Unlock()
 	for _, f := range failed {
-		if err := d.start(f.plan); err != nil {
-			d.fail(f.plan, err)
+		w, err := d.start(f.plan)
+		if err != nil {
 			continue
 		}
+		d.mu.Lock()
+		d.routes = append(d.routes, w)
+		d.failed = slices.DeleteFunc(d.failed, func(o *failure) bool { return o == f })
+		d.mu.Unlock()
 		d.log.Info("route is started at last", "route", f.cfg.Name)
 	}
 }

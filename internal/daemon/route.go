@@ -75,16 +75,12 @@ type plan struct {
 }
 
 func newPlan(cfg config.Route, host string, stdout io.Writer) (*plan, error) {
-	format, err := forward.ParseFormat(cfg.Format)
-	if err != nil {
-		return nil, fmt.Errorf("route %s: %w", cfg.Name, err)
-	}
 	dest, err := forward.New(forward.Config{
 		Route: cfg.Name, Host: host, To: cfg.To, Format: cfg.Format, Headers: cfg.Headers,
 		Timeout: cfg.Timeout, CEType: cfg.CEType, Stdout: stdout,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("route %s: %w", cfg.Name, err)
+		return nil, err
 	}
 	batches, err := batcher.New(batcher.Config[spool.Span]{
 		MaxMessages: cfg.MaxMessages, MaxBytes: int(cfg.MaxBytes), Linger: cfg.Linger, Pace: pace,

@@ -88,9 +88,20 @@ func (d *daemon) remove() {
 	}
 	os.RemoveAll(d.dir)
 	if d.t.Failed() {
-		lines := strings.SplitAfter(d.log.String(), "\n")
-		d.t.Logf("end of mqd's log:\n%s", strings.Join(lines[max(0, len(lines)-20):], ""))
+		d.t.Logf("from mqd's log:\n%s", d.excerpt())
 	}
+}
+
+// excerpt gives the end of the log, and what it complains of before.
+func (d *daemon) excerpt() string {
+	var b strings.Builder
+	lines := strings.SplitAfter(d.log.String(), "\n")
+	for i, line := range lines {
+		if len(lines)-i < 20 || strings.Contains(line, " ERRO ") || strings.Contains(line, " WARN ") {
+			b.WriteString(line)
+		}
+	}
+	return b.String()
 }
 
 // startDaemon is newDaemon with one route named default, started.
@@ -213,11 +224,10 @@ func (d *daemon) spawn() {
 // landingDir is where the landing of a user's daemon lies if its runtime directory
 // is on no tmpfs.
 func landingDir(state string, uid int) string {
-	real, err := filepath.EvalSymlinks(state)
-	if err != nil {
-		real = state
+	if resolved, err := filepath.EvalSymlinks(state); err == nil {
+		state = resolved
 	}
-	return fmt.Sprintf("/dev/shm/mqd-%d-%.6x", uid, sha256.Sum256([]byte(real)))
+	return fmt.Sprintf("/dev/shm/mqd-%d-%.6x", uid, sha256.Sum256([]byte(state)))
 }
 
 // asUser makes cmd run as a user and its group of the same number.

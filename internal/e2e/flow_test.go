@@ -2,12 +2,17 @@ package e2e
 
 import (
 	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/mqdaemon/mqd/client"
 	"github.com/mqdaemon/mqd/mq"
 )
 
@@ -82,8 +87,8 @@ func TestReceiverDown(t *testing.T) {
 	if st.Depth != 16384/size || st.State != "backing_off" || st.LastError == "" || st.Pending < 10_000 || st.Oldest < 9 {
 		t.Errorf("status while backed up: %+v", st)
 	}
-	if err := sender.Process.Signal(syscall.Signal(0)); err != nil {
-		t.Errorf("the sender does not wait: %v", err)
+	if stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", sender.Process.Pid)); err != nil || !strings.Contains(string(stat), ") S ") {
+		t.Errorf("the sender does not sleep: %s, %v", stat, err)
 	}
 
 	r.open()
@@ -92,6 +97,7 @@ func TestReceiverDown(t *testing.T) {
 	if err := wait(); err != nil {
 		t.Error(err)
 	}
+	eventually(t, 5*time.Second, "all settled", func() bool { st := d.route(""); return st.Pending == 0 && st.Depth == 0 })
 	next, repeated := 0, 0
 	for _, body := range r.bodies() {
 		switch n := numberOf(t, body, size); {
@@ -159,5 +165,68 @@ func steal(t *testing.T, d *daemon) {
 	}
 	if !errors.Is(err, mq.ErrEmpty) {
 		t.Fatal(err)
+	}
+}
+
+// TestKeyOrder sends messages of many keys through several slots to a receiver
+// that is slow at random and fails at random. Messages of one key are never in two
+// requests at once and never overtake each other.
+func TestKeyOrder(t *testing.T) {
+	t.Parallel()
+	const messages, keys = 20_000, 40
+	r := newReceiver(t)
+	var mu sync.Mutex
+	open := map[string]bool{} // keys that are in a request now
+	next := map[string]int{}
+	slots, failures := 0, 0
+	r.answer = func(q *request) int {
+		mu.Lock()
+		mine := map[string]bool{}
+		for _, m := range q.messages {
+			if open[m.key] && !mine[m.key] {
+				t.Errorf("key %s is in two requests", m.key)
+			}
+			mine[m.key], open[m.key] = true, true
+		}
+		slots = max(slots, len(open)-len(mine))
+		fail := rand.IntN(10) == 0
+		for _, m := range q.messages {
+			n, err := strconv.Atoi(m.body)
+			if err != nil || n != next[m.key] && !fail {
+				t.Errorf("key %s: message %q, want %d: %v", m.key, m.body, next[m.key], err)
+			}
+			if !fail {
+				next[m.key] = n + 1
+			}
+		}
+		mu.Unlock()
+		time.Sleep(rand.N(3 * time.Millisecond))
+		mu.Lock()
+		defer mu.Unlock()
+		for key := range mine {
+			delete(open, key)
+		}
+		if fail {
+			failures++
+			return 503
+		}
+		return 204
+	}
+	d := startDaemon(t, r, "format = \"ndjson\"\nmax_messages = 20\nretry = { initial = \"1ms\", max = \"2ms\" }")
+	c := client.Client{Queue: d.addr("default")}
+	defer c.Close()
+	count := map[string]int{}
+	for range messages {
+		key := strconv.Itoa(rand.IntN(keys))
+		if err := c.Send(t.Context(), client.Message{Key: key, Body: []byte(strconv.Itoa(count[key]))}); err != nil {
+			t.Fatal(err)
+		}
+		count[key]++
+	}
+	r.wait(messages, 15*time.Second)
+	mu.Lock()
+	defer mu.Unlock()
+	if n := r.messages.Load(); n != messages || slots == 0 || failures == 0 {
+		t.Errorf("%d messages of %d, %d keys in other requests, %d failures", n, messages, slots, failures)
 	}
 }

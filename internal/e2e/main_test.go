@@ -107,8 +107,7 @@ func mustRun(t testing.TB, cmd *exec.Cmd) string {
 	t.Helper()
 	out, err := cmd.Output()
 	if err != nil {
-		var exit *exec.ExitError
-		if errors.As(err, &exit) {
+		if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 			t.Fatalf("%s: %v\n%s", cmd, err, exit.Stderr)
 		}
 		t.Fatalf("%s: %v", cmd, err)

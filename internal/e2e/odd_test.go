@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"maps"
@@ -10,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -44,9 +44,7 @@ func TestExtremes(t *testing.T) {
 	if !maps.Equal(got, want) {
 		t.Errorf("got %.500v\nwant %.500v", got, want)
 	}
-	if st := d.route(""); st.Depth != 0 || st.Pending != 0 || st.State != "ok" {
-		t.Errorf("status %+v", st)
-	}
+	eventually(t, 5*time.Second, "all settled", func() bool { st := d.route(""); return st.Depth == 0 && st.Pending == 0 && st.State == "ok" })
 }
 
 // TestDoorbells rings ten thousand times, between messages.
@@ -134,23 +132,37 @@ func TestMsgmaxRaised(t *testing.T) {
 	send := compiled(t, "send.c")
 	inside(send, d.key(), "1", "8192", "text", "0")
 	r.wait(1, 5*time.Second)
+	// The same queue, with room for one that is larger than msgmax was.
+	inside("sh", "-c", "echo 20000 >/proc/sys/kernel/msgmax")
+	inside(send, d.key(), "2", "16000", "text", "0")
+	r.wait(3, 5*time.Second)
 	for i, size := range []int{20_000, 65_536} {
 		inside("sh", "-c", fmt.Sprintf("echo %d >/proc/sys/kernel/msgmax; echo %d >/proc/sys/kernel/msgmnb", size, 4*size))
 		// A queue keeps its msg_qbytes: one made now has the new ones.
 		inside("ipcrm", "-Q", d.key())
 		eventually(t, 5*time.Second, "queue made again", func() bool {
-			return bytes.Contains([]byte(inside("ipcs", "-q")), []byte(d.key()))
+			return strings.Contains(inside("ipcs", "-q"), d.key())
 		})
 		inside(send, d.key(), "1", strconv.Itoa(size), "text", "0")
 		inside(send, d.key(), "3", "100", "text", "1")
 		inside(send, d.key(), "3", strconv.Itoa(size), "text", "4")
-		r.wait(1+7*(i+1), 5*time.Second)
+		r.wait(3+7*(i+1), 5*time.Second)
 	}
+	// msgmax is lowered over a message that was sent before: it is larger than any
+	// that could be sent now, and than a slab of the landing.
+	inside("sh", "-c", "echo 400000 >/proc/sys/kernel/msgmax; echo 800000 >/proc/sys/kernel/msgmnb")
+	inside("ipcrm", "-Q", d.key())
+	eventually(t, 5*time.Second, "queue made again", func() bool { return strings.Contains(inside("ipcs", "-q"), d.key()) })
+	d.signal(syscall.SIGSTOP)
+	inside("perl", "-e", `msgsnd(msgget(hex(shift), 0), pack("l! a*", 1, "p" x 300_000), 0) or die $!`, d.key())
+	inside("sh", "-c", "echo 8192 >/proc/sys/kernel/msgmax")
+	d.signal(syscall.SIGCONT)
+	r.wait(3+2*7+1, 5*time.Second)
 	var sizes []int
 	for _, body := range r.bodies() {
 		sizes = append(sizes, len(body))
 	}
-	want := []int{8192, 20000, 100, 100, 100, 20000, 20000, 20000, 65536, 100, 100, 100, 65536, 65536, 65536}
+	want := []int{8192, 16000, 16000, 20000, 100, 100, 100, 20000, 20000, 20000, 65536, 100, 100, 100, 65536, 65536, 65536, 300000}
 	if !slices.Equal(sizes, want) {
 		t.Errorf("sizes %v, want %v", sizes, want)
 	}

@@ -144,7 +144,7 @@ func TestJSONLog(t *testing.T) {
 	d.routes[0].to = "nonsense"
 	d.config()
 	d.signal(syscall.SIGHUP)
-	d.waitLog(5*time.Second, "not reloaded")
+	d.waitLog(5*time.Second, "mqd.toml:")
 	d.stop()
 	for line := range strings.Lines(d.log.String()) {
 		var o struct {

@@ -62,19 +62,6 @@ func frameHeader(payload []byte) (count int, body []byte, ok bool) {
 	return int(announced), body, true
 }
 
-// countFrame gives the number of messages of a frame, 0 if payload is not one.
-func countFrame(payload []byte) int {
-	count, rest, ok := frameHeader(payload)
-	var m Message
-	for i := 0; ok && i < count; i++ {
-		rest, ok = nextInFrame(rest, &m)
-	}
-	if !ok || len(rest) != 0 {
-		return 0
-	}
-	return count
-}
-
 // nextInFrame reads one message from the front of p. Every length is compared
 // with what is left before it is used, so nothing outside p is read.
 func nextInFrame(p []byte, m *Message) (rest []byte, ok bool) {

@@ -30,13 +30,19 @@ func FuzzDetect(f *testing.F) {
 		payload = memory[1 : len(memory)-1]
 		before := bytes.Clone(memory)
 		kind, count := envelope.Detect(payload, envelope.AcceptAll)
-		n, bodies := 0, 0
+		n, bodies, keyed := 0, 0, false
+		var first envelope.Message
+		kind2, count2, bodies2, keyed2 := envelope.Scan(payload, envelope.AcceptAll, &first)
 		envelope.Walk(kind, payload, func(i int, m *envelope.Message) bool {
 			if i != n {
 				t.Fatalf("message %d, want %d", i, n)
 			}
+			if n == 0 && !equal(&first, m) {
+				t.Fatalf("Scan gives %+v for %+v", first, m)
+			}
 			n++
 			bodies += len(m.Body)
+			keyed = keyed || len(m.Key) > 0
 			for _, s := range [][]byte{m.ID, m.Key, m.ContentType, m.Trace, m.Body} {
 				if !inside(payload, s) && kind != envelope.JSON {
 					t.Fatalf("%q lies outside the payload", s)
@@ -53,6 +59,10 @@ func FuzzDetect(f *testing.F) {
 		})
 		if n != count || n == 0 {
 			t.Fatalf("walked over %d messages, Detect said %d", n, count)
+		}
+		if kind2 != kind || count2 != n || bodies2 != bodies || keyed2 != keyed {
+			t.Fatalf("Scan says %v, %d messages, %d bytes, keyed %v: want %v, %d, %d, %v",
+				kind2, count2, bodies2, keyed2, kind, n, bodies, keyed)
 		}
 		if bodies > len(payload) || (kind == envelope.Raw && bodies != len(payload)) {
 			t.Fatalf("%v: %d bytes of bodies in %d bytes", kind, bodies, len(payload))

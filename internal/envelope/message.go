@@ -2,8 +2,6 @@ package envelope
 
 import "slices"
 
-import "sync"
-
 // Message is one message of a payload. Its slices alias the payload (in a JSON
 // frame: those that needed no decoding) and must not be changed; they are valid
 // as long as the payload's memory is. An empty slice means not given, except for
@@ -30,35 +28,62 @@ const (
 // more of it than its first byte asks for. What is not wholly well-formed, or of
 // a kind that accept does not name, is Raw and one message.
 func Detect(payload []byte, accept Accept) (kind Kind, count int) {
-	if len(payload) == 0 {
-		return Raw, 1
-	}
-	switch payload[0] {
-	case magic[0]:
-		if accept.Has(Envelope) {
-			if n := countFrame(payload); n > 0 {
-				return Envelope, n
-			}
-		}
-	case 's':
-		if accept.Has(PHP) {
-			if _, ok := phpString(payload); ok {
-				return PHP, 1
-			}
-		}
-	case '{', ' ', '\t', '\r', '\n':
-		if accept.Has(JSON) {
-			var m Message
-			if decodeJSON(payload, &m) {
-				return JSON, 1
-			}
-		}
-	}
-	return Raw, 1
+	var first Message
+	kind, count, _, _ = Scan(payload, accept, &first)
+	return kind, count
 }
 
-// Reader walks over the messages of one payload. It is for callers that own the
-// [Message] and want no function call in between; [Walk] is the short form.
+// Scan is [Detect] for those who want to know more, and decodes a payload once:
+// it fills first with the first message, and gives the sum of the lengths of all
+// bodies and whether one of the messages has a key.
+func Scan(payload []byte, accept Accept, first *Message) (kind Kind, count, bodies int, keyed bool) {
+	if kind = candidate(payload); kind != Raw && accept.Has(kind) {
+		if count, bodies, keyed = scan(kind, payload, first); count > 0 {
+			return kind, count, bodies, keyed
+		}
+	}
+	*first = Message{Priority: -1, Body: slices.Clip(payload)}
+	return Raw, 1, len(payload), false
+}
+
+// candidate is the kind that a payload's first byte asks for.
+func candidate(payload []byte) Kind {
+	if len(payload) > 0 {
+		switch payload[0] {
+		case magic[0]:
+			return Envelope
+		case 's':
+			return PHP
+		case '{', ' ', '\t', '\r', '\n':
+			return JSON
+		}
+	}
+	return Raw
+}
+
+// scan is Scan for a kind that payload may be of. It counts no message if one
+// byte does not fit.
+func scan(kind Kind, payload []byte, first *Message) (count, bodies int, keyed bool) {
+	var r Reader
+	var m Message
+	r.Reset(kind, payload)
+	announced := r.left
+	for ; r.Next(&m); count++ {
+		if count == 0 {
+			*first = m
+		}
+		bodies += len(m.Body)
+		keyed = keyed || len(m.Key) > 0
+	}
+	if count != announced || (kind == Envelope && len(r.rest) != 0) {
+		return 0, 0, false
+	}
+	return count, bodies, keyed
+}
+
+// Reader walks over the messages of one payload, and allocates nothing but the
+// strings of a JSON frame that had to be decoded. [Walk] is the short form, for
+// where an allocation does not matter.
 type Reader struct {
 	rest []byte // what is still to be read
 	left int    // messages still to be read
@@ -103,20 +128,13 @@ func (r *Reader) Next(m *Message) bool {
 	return ok
 }
 
-// messages lends Walk its Message: a variable whose address goes to a function
-// value is allocated anew in every call. It holds no data between calls.
-var messages = sync.Pool{New: func() any { return new(Message) }}
-
 // Walk calls fn for each message of a payload that [Detect] called kind, in
 // order, until fn returns false. The Message is valid until fn returns; its
-// slices are valid as long as the payload is. Walk does not allocate, except for
-// the strings of a JSON frame that had to be decoded.
+// slices are valid as long as the payload is.
 func Walk(kind Kind, payload []byte, fn func(i int, m *Message) bool) {
 	var r Reader
+	var m Message
 	r.Reset(kind, payload)
-	m := messages.Get().(*Message)
-	for i := 0; r.Next(m) && fn(i, m); i++ {
+	for i := 0; r.Next(&m) && fn(i, &m); i++ {
 	}
-	*m = Message{} // or the pool would keep the payload alive
-	messages.Put(m)
 }

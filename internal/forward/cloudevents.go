@@ -30,7 +30,7 @@ func (c *Config) eventType() string {
 // appendEvent appends m as one event of the JSON Batch Format (CloudEvents JSON
 // Event Format 1.0, sections 2 to 4).
 func (e *encoder) appendEvent(dst []byte, m *Message, c *clock) []byte {
-	dst = appendString(append(dst, e.fixed...), m.ID)
+	dst = appendID(append(dst, e.fixed...), m)
 	dst = c.append(append(dst, `,"time":"`...), m.Time)
 	dst = append(dst, `","mqdtype":`...)
 	// A CloudEvents Integer has 32 bits; an mtype has 63. One that does not
@@ -73,7 +73,11 @@ func isJSON(contentType []byte) bool {
 // (CloudEvents HTTP binding 3.1). source and event type are in h already: they
 // are the same for all messages of a route.
 func setEvent(h http.Header, m *Message) {
-	h["Ce-Id"] = []string{percent(m.ID)}
+	id := m.ID
+	if len(id) == 0 {
+		id = appendUUID(nil, m.UUID)
+	}
+	h["Ce-Id"] = []string{percent(id)}
 	h["Ce-Time"] = []string{string(new(clock).append(nil, m.Time))}
 	h["Ce-Mqdtype"] = []string{strconv.FormatInt(m.Type, 10)}
 	if len(m.Key) > 0 {

@@ -79,7 +79,7 @@ func (e *encoder) appendArray(dst []byte, b *Batch, item func([]byte, *Message, 
 // appendObject appends {id, time, route, type, key, data | data_base64}; key is
 // left out if there is none.
 func (e *encoder) appendObject(dst []byte, m *Message, c *clock) []byte {
-	dst = appendString(append(dst, `{"id":`...), m.ID)
+	dst = appendID(append(dst, `{"id":`...), m)
 	dst = c.append(append(dst, `,"time":"`...), m.Time)
 	dst = append(dst, e.fixed...)
 	dst = append(strconv.AppendInt(dst, m.Type, 10), ',')

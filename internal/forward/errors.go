@@ -1,8 +1,6 @@
 package forward
 
 import (
-	"encoding/base64"
-	"fmt"
 	"net/url"
 	"slices"
 	"strconv"
@@ -21,8 +19,31 @@ type sendError struct {
 	cause error  // for errors.Is; nil for a status
 }
 
-func (e *sendError) Error() string { return "send to " + e.to + ": " + e.text }
+func (e *sendError) Error() string { return "send to " + strings.TrimSuffix(e.to, ":") + ": " + e.text }
 func (e *sendError) Unwrap() error { return e.cause }
+
+// SettingError is why an address or a header cannot be used. It comes in parts,
+// so that whoever reads a file of settings can add where in it the setting stands.
+// No part holds a header value or what [Redact] hides.
+type SettingError struct {
+	What    string // what is wrong
+	Value   string // what was found, not quoted; empty: nothing to show
+	Allowed string // what would do; may be empty
+	Todo    string // what to do
+	Err     error  // the cause, where a system call failed
+}
+
+// Error gives the parts on one line.
+func (e *SettingError) Error() string {
+	s := e.What
+	if e.Value != "" {
+		s += " (" + strconv.QuoteToASCII(e.Value) + ")"
+	}
+	return s + "; " + e.Todo
+}
+
+// Unwrap gives the cause, so that errors.Is finds an errno.
+func (e *SettingError) Unwrap() error { return e.Err }
 
 // cutShort is the result when the context of the caller ended the try. Nothing
 // was said about the destination, so the verdict is Retry.
@@ -47,11 +68,6 @@ func newRedactor(u *url.URL, headers map[string]string) redactor {
 			secrets = append(secrets, strings.TrimSpace(token))
 		}
 	}
-	if u.User != nil {
-		user := u.User.Username()
-		password, _ := u.User.Password()
-		secrets = append(secrets, user, password, basicAuth(u.User))
-	}
 	secrets = append(secrets, u.RawQuery)
 	for _, values := range u.Query() {
 		secrets = append(secrets, values...)
@@ -72,12 +88,6 @@ func newRedactor(u *url.URL, headers map[string]string) redactor {
 	return redactor{strings.NewReplacer(pairs...)}
 }
 
-// basicAuth is the credentials part of Authorization: Basic (RFC 7617).
-func basicAuth(user *url.Userinfo) string {
-	password, _ := user.Password()
-	return base64.StdEncoding.EncodeToString([]byte(user.Username() + ":" + password))
-}
-
 // text makes s fit for a log line: no secret, no control or invisible
 // character, at most maxErrorText bytes.
 func (r redactor) text(s string) string {
@@ -87,39 +97,13 @@ func (r redactor) text(s string) string {
 		}
 		return '?'
 	}, r.r.Replace(s))
+	return cut(s)
+}
+
+// cut bounds s to maxErrorText.
+func cut(s string) string {
 	if len(s) > maxErrorText {
 		s = strings.ToValidUTF8(s[:maxErrorText], "") + "..."
 	}
 	return s
-}
-
-// redactURL is u without credentials and query.
-func redactURL(u *url.URL) string {
-	r := url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path, RawPath: u.RawPath}
-	if u.User != nil {
-		r.User = url.User("xxxxx")
-	}
-	if u.RawQuery != "" {
-		r.RawQuery = "xxxxx"
-	}
-	return r.String()
-}
-
-// redactAddress is an address that may not even be a URL, for the error that
-// says so: without what stands before an "@" and after a "?" or "#", quoted.
-func redactAddress(to string) string {
-	if i := strings.LastIndexByte(to, '@'); i >= 0 {
-		scheme := ""
-		if j := strings.Index(to[:i], "://"); j >= 0 {
-			scheme = to[:j+len("://")]
-		}
-		to = scheme + "xxxxx" + to[i:]
-	}
-	if i := strings.IndexAny(to, "?#"); i >= 0 {
-		to = to[:i+1] + "xxxxx"
-	}
-	if len(to) > maxErrorText {
-		to = to[:maxErrorText] + "..."
-	}
-	return fmt.Sprintf("%q", to)
 }

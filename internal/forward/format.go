@@ -2,6 +2,7 @@ package forward
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -33,16 +34,22 @@ var formats = [...]struct{ name, contentType string }{
 	Raw:         {"raw", "application/octet-stream"},
 }
 
+// Formats gives the names of all formats, the default first.
+func Formats() []string {
+	names := make([]string, len(formats))
+	for f, v := range formats {
+		names[f] = v.name
+	}
+	return names
+}
+
 // ParseFormat gives the format of that name, as the configuration spells it.
 func ParseFormat(name string) (Format, error) {
-	names := make([]string, 0, len(formats))
-	for f, v := range formats {
-		if v.name == name {
-			return Format(f), nil
-		}
-		names = append(names, v.name)
+	i := slices.Index(Formats(), name)
+	if i < 0 {
+		return 0, fmt.Errorf("format %q: there are %s", name, strings.Join(Formats(), ", "))
 	}
-	return 0, fmt.Errorf("format %q: there are %s", name, strings.Join(names, ", "))
+	return Format(i), nil
 }
 
 // String is the name that [ParseFormat] takes.

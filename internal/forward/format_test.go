@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -19,8 +20,9 @@ var update = flag.Bool("update", false, "write the golden files")
 // attributes, none, quotes and newlines, bytes that are not UTF-8, and JSON.
 func goldens() []Message {
 	id := func(n string) []byte { return []byte("0197f3c0-1234-7000-8000-00000000000" + n) }
+	uuid := func(n uint64) [2]uint64 { return [2]uint64{0x0197f3c012347000, 0x8000000000000000 | n} }
 	return []Message{
-		{ID: id("1"), Time: sample, Type: 1, Body: []byte("hello")},
+		{UUID: uuid(1), Time: sample, Type: 1, Body: []byte("hello")},
 		{
 			ID: id("2"), Time: sample + 1, Type: math.MaxInt32, Key: []byte("customer 7"), ContentType: []byte("application/json; charset=utf-8"),
 			Trace: []byte("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"), Body: []byte(`{"a": [1, 2.50, "é"]}`),
@@ -28,7 +30,7 @@ func goldens() []Message {
 		{ID: id("3"), Time: sample + int64(time.Second), Type: math.MaxInt32 + 1, Body: []byte("two\nlines \"quoted\" \\ \x00 \u2028 ümlaut")},
 		{ID: id("4"), Time: 0, Type: math.MaxInt64, Key: []byte("k\xff"), ContentType: []byte("image/png"), Body: []byte("\x89PNG\r\n\x1a\n")},
 		{ID: id("5"), Time: sample, Type: 2, ContentType: []byte("application/vnd.x+JSON"), Body: []byte(`not { json`)},
-		{ID: id("6"), Time: sample, Type: 3},
+		{UUID: uuid(6), Time: sample, Type: 3},
 	}
 }
 
@@ -113,6 +115,16 @@ func asJSON(t *testing.T, b []byte) string {
 	return s
 }
 
+// wantID is the id that a JSON format gives m.
+func wantID(t *testing.T, m *Message) string {
+	t.Helper()
+	if len(m.ID) > 0 {
+		return asJSON(t, m.ID)
+	}
+	hi, lo := m.UUID[0], m.UUID[1]
+	return fmt.Sprintf("%08x-%04x-%04x-%04x-%012x", hi>>32, hi>>16&0xffff, hi&0xffff, lo>>48, lo&(1<<48-1))
+}
+
 // strict decodes b into v and refuses members that v does not have.
 func strict(t *testing.T, b []byte, v any) {
 	t.Helper()
@@ -128,7 +140,7 @@ func strict(t *testing.T, b []byte, v any) {
 
 func checkObject(t *testing.T, m *Message, o *object) {
 	t.Helper()
-	if o.ID != asJSON(t, m.ID) || o.Type != m.Type || o.Route != "r" {
+	if o.ID != wantID(t, m) || o.Type != m.Type || o.Route != "r" {
 		t.Errorf("object %+v of message %+v", o, m)
 	}
 	if at, err := time.Parse(time.RFC3339Nano, o.Time); err != nil || at.UnixNano() != m.Time {
@@ -159,7 +171,7 @@ type event struct {
 
 func checkEvent(t *testing.T, m *Message, e *event) {
 	t.Helper()
-	if e.SpecVersion != "1.0" || e.Source != "/mqd/h/r" || e.Type != "mqd.message" || e.ID != asJSON(t, m.ID) {
+	if e.SpecVersion != "1.0" || e.Source != "/mqd/h/r" || e.Type != "mqd.message" || e.ID != wantID(t, m) {
 		t.Errorf("event %+v of message %+v", e, m)
 	}
 	if at, err := time.Parse(time.RFC3339Nano, e.Time); err != nil || at.UnixNano() != m.Time {
@@ -252,7 +264,7 @@ func FuzzFormats(f *testing.F) {
 		if mtype < 1 {
 			t.Skip("not an mtype")
 		}
-		checkMessage(t, Message{ID: id, Time: at, Type: mtype, Key: key, ContentType: contentType, Trace: trace, Body: body})
+		checkMessage(t, Message{ID: id, UUID: [2]uint64{uint64(at), uint64(mtype)}, Time: at, Type: mtype, Key: key, ContentType: contentType, Trace: trace, Body: body})
 	})
 }
 

@@ -15,12 +15,8 @@ package forward
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io"
 	"iter"
-	"net/url"
-	"strconv"
 	"time"
 )
 
@@ -31,13 +27,14 @@ const DefaultTimeout = 30 * time.Second
 // and is valid until the sequence that gave it goes on; one Message value
 // serves a whole sequence.
 type Message struct {
-	ID          []byte // UUID in its text form, or what the sender gave
-	Time        int64  // when it was sent or accepted, unix nanoseconds
-	Type        int64  // mtype: 1 and up
-	Key         []byte // nil or empty: none
-	ContentType []byte // nil or empty: not given
-	Trace       []byte // W3C traceparent; nil or empty: none
-	Body        []byte // the payload; may be empty
+	ID          []byte    // what the sender gave; nil or empty: UUID is the id
+	UUID        [2]uint64 // high and low half, written out only where a format wants it
+	Time        int64     // when it was sent or accepted, unix nanoseconds
+	Type        int64     // mtype: 1 and up
+	Key         []byte    // nil or empty: none
+	ContentType []byte    // nil or empty: not given
+	Trace       []byte    // W3C traceparent; nil or empty: none
+	Body        []byte    // the payload; may be empty
 }
 
 // Batch is what goes out in one request. It does not change between tries.
@@ -92,60 +89,9 @@ type Config struct {
 	To     string
 	Format Format // zero: CloudEvents. stdout: is always NDJSON.
 	// Headers are added to every request. A value "file:/path" is read from
-	// that file by New, without its last newline. Names that this package
-	// or HTTP itself sets are refused.
+	// that file by New, without its last newline. See [CheckHeader].
 	Headers map[string]string
 	Timeout time.Duration // of one try with everything in it; 0: DefaultTimeout
 	CEType  string        // CloudEvents type; "": DefaultCEType
 	Stdout  io.Writer     // for "stdout:"; needed there only
-}
-
-// New checks c and gives its destination. It opens no connection and starts no
-// goroutine. An error never repeats a header value, a password or a query.
-func New(c Config) (Destination, error) {
-	d, err := newDestination(&c)
-	if err != nil {
-		return nil, fmt.Errorf("route %q: %w", c.Route, err)
-	}
-	return d, nil
-}
-
-func newDestination(c *Config) (Destination, error) {
-	if int(c.Format) >= len(formats) {
-		return nil, fmt.Errorf("format %d: no such format", uint8(c.Format))
-	}
-	switch c.To {
-	case "stdout:":
-		return newStdout(c)
-	case "discard:":
-		return discard{}, nil
-	}
-	u, err := parseAddress(c.To)
-	if err != nil {
-		return nil, fmt.Errorf("to %s: %w", redactAddress(c.To), err)
-	}
-	return newHTTP(u, c)
-}
-
-// parseAddress parses an http or https URL. Its errors say nothing of the
-// address: those of net/url repeat it, with the password.
-func parseAddress(to string) (*url.URL, error) {
-	u, err := url.Parse(to)
-	if err != nil {
-		return nil, errors.New("not a valid URL")
-	}
-	switch {
-	case u.Scheme != "http" && u.Scheme != "https":
-		return nil, errors.New("no such destination; only http://, https://, stdout: and discard: exist")
-	case u.Hostname() == "":
-		return nil, errors.New("no host")
-	case u.Fragment != "":
-		return nil, errors.New("a fragment (#...) is never sent; write # as %23")
-	}
-	if port := u.Port(); port != "" {
-		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
-			return nil, fmt.Errorf("port %s is not in 1 to 65535", port)
-		}
-	}
-	return u, nil
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -18,51 +19,57 @@ func TestNewRefuses(t *testing.T) {
 		}
 		return "file:" + path
 	}
+	fifo := filepath.Join(dir, "fifo")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		to      string
 		headers map[string]string
 		want    string
 	}{
-		{to: "", want: `to "": no such destination; only http://, https://, stdout: and discard: exist`},
-		{to: "nats://h:4222/x", want: `to "nats://h:4222/x": no such destination; only http`},
-		{to: "exec:/bin/true", want: "no such destination; only http"},
-		{to: "stdout", want: "no such destination"},
-		{to: "discard:x", want: "no such destination"},
-		{to: "localhost:8080", want: "no such destination"},
+		{to: "", want: "to: no scheme; write for example https://host/path"},
+		{to: "nats://h:4222/x", want: `to: scheme not available ("nats:..."); choose one of them`},
+		{to: "exec:/bin/true", want: "scheme not available"},
+		{to: "stdout", want: `no scheme ("stdout"); write "stdout:"`},
+		{to: "discard:x", want: `takes nothing after the colon ("discard:..."); write "discard:"`},
+		{to: "localhost:8080", want: "scheme not available"},
+		{to: "-x:", want: "no scheme"},
 		{to: "http:", want: "no host"},
 		{to: "http:/x", want: "no host"},
 		{to: "http://:80/", want: "no host"},
-		{to: "http://h:0/", want: "port 0 is not in 1 to 65535"},
-		{to: "http://h:65536/", want: "port 65536 is not in 1 to 65535"},
-		{to: "http://h:http/", want: "not a valid URL"},
-		{to: "http://h/\x01", want: "not a valid URL"},
+		{to: "http://h:0/", want: `no such port ("http://h:0/")`},
+		{to: "http://h:65536/", want: "no such port"},
+		{to: "http://h:http/", want: "not a URL: invalid port"},
+		{to: "http://h/\x01", want: "not a URL"},
 		{to: "http://h/a#b", want: "fragment"},
 		{to: "stdout:", want: "no writer"},
-		{to: "http://h/", headers: map[string]string{"": "v"}, want: "not a header name"},
-		{to: "http://h/", headers: map[string]string{"A B": "v"}, want: "not a header name"},
-		{to: "http://h/", headers: map[string]string{"X\r\nY": "v"}, want: "not a header name"},
-		{to: "http://h/", headers: map[string]string{"X-É": "v"}, want: "not a header name"},
-		{to: "http://h/", headers: map[string]string{"idempotency-key": "v"}, want: `header "idempotency-key": set by mqd itself`},
-		{to: "http://h/", headers: map[string]string{"MQD-Route": "v"}, want: "set by mqd itself"},
-		{to: "http://h/", headers: map[string]string{"ce-id": "v"}, want: "set by mqd itself"},
-		{to: "http://h/", headers: map[string]string{"Content-Length": "1"}, want: "or by HTTP"},
-		{to: "http://h/", headers: map[string]string{"Host": "v"}, want: "or by HTTP"},
-		{to: "http://h/", headers: map[string]string{"Transfer-Encoding": "chunked"}, want: "or by HTTP"},
-		{to: "http://h/", headers: map[string]string{"Content-Type": "v"}, want: "or by HTTP"},
-		{to: "http://h/", headers: map[string]string{"Expect": "100-continue"}, want: "or by HTTP"},
-		{to: "http://h/", headers: map[string]string{"Proxy-Authorization": "v"}, want: "or by HTTP"},
+		{to: "http://h/", headers: map[string]string{"": "v"}, want: "not the name of a header"},
+		{to: "http://h/", headers: map[string]string{"A B": "v"}, want: "not the name of a header"},
+		{to: "http://h/", headers: map[string]string{"X\r\nY": "v"}, want: "not the name of a header"},
+		{to: "http://h/", headers: map[string]string{"X-É": "v"}, want: "not the name of a header"},
+		{to: "http://h/", headers: map[string]string{"idempotency-key": "v"}, want: `header "idempotency-key": mqd or HTTP itself sets this header`},
+		{to: "http://h/", headers: map[string]string{"MQD-Route": "v"}, want: "mqd or HTTP"},
+		{to: "http://h/", headers: map[string]string{"ce-id": "v"}, want: "mqd or HTTP"},
+		{to: "http://h/", headers: map[string]string{"Content-Length": "1"}, want: "mqd or HTTP"},
+		{to: "http://h/", headers: map[string]string{"Host": "v"}, want: "mqd or HTTP"},
+		{to: "http://h/", headers: map[string]string{"Transfer-Encoding": "chunked"}, want: "mqd or HTTP"},
+		{to: "http://h/", headers: map[string]string{"Content-Type": "v"}, want: "mqd or HTTP"},
+		{to: "http://h/", headers: map[string]string{"Expect": "100-continue"}, want: "mqd or HTTP"},
+		{to: "http://h/", headers: map[string]string{"Proxy-Authorization": "v"}, want: "mqd or HTTP"},
 		{to: "http://h/", headers: map[string]string{"X-A": "1", "x-a": "2"}, want: "given twice"},
-		{to: "http://h/", headers: map[string]string{"X": "a\r\nY: b"}, want: "control character (0x0d) at byte 2 of 7"},
-		{to: "http://h/", headers: map[string]string{"X": "a\nb"}, want: "control character (0x0a)"},
-		{to: "http://h/", headers: map[string]string{"X": "a\x00b"}, want: "control character (0x00)"},
-		{to: "http://h/", headers: map[string]string{"X": "a\x7f"}, want: "control character (0x7f)"},
-		{to: "http://h/", headers: map[string]string{"X": file("lines", "a\nb\n")}, want: "control character (0x0a)"},
+		{to: "http://h/", headers: map[string]string{"X": "a\r\nY: b"}, want: "a control character in the value: 0x0d at byte 2 of 7"},
+		{to: "http://h/", headers: map[string]string{"X": "a\nb"}, want: ": 0x0a at"},
+		{to: "http://h/", headers: map[string]string{"X": "a\x00b"}, want: ": 0x00 at"},
+		{to: "http://h/", headers: map[string]string{"X": "a\x7f"}, want: ": 0x7f at"},
+		{to: "http://h/", headers: map[string]string{"X": file("lines", "a\nb\n")}, want: ": 0x0a at"},
 		{to: "http://h/", headers: map[string]string{"X": file("empty", "\n")}, want: "empty"},
-		{to: "http://h/", headers: map[string]string{"X": file("big", strings.Repeat("a", maxHeaderFile+2))}, want: "over 16384 bytes"},
+		{to: "http://h/", headers: map[string]string{"X": file("big", strings.Repeat("a", maxHeaderFile+2))}, want: "too large: 16386B"},
 		{to: "http://h/", headers: map[string]string{"X": "file:" + dir}, want: "not a regular file"},
-		{to: "http://h/", headers: map[string]string{"X": "file:relative"}, want: "must be absolute"},
+		{to: "http://h/", headers: map[string]string{"X": "file:relative"}, want: "not an absolute path"},
 		{to: "http://h/", headers: map[string]string{"X": "file:" + dir + "/none"}, want: "no such file"},
-		{to: "http://u:p@h/", headers: map[string]string{"authorization": "x"}, want: "which of them"},
+		{to: "http://h/", headers: map[string]string{"X": "file:" + fifo}, want: "not a regular file"},
+		{to: "http://u:p@h/", want: "user info in a URL"},
 	} {
 		d, err := New(Config{Route: "sms", To: c.to, Headers: c.headers})
 		if err == nil {
@@ -83,7 +90,7 @@ func TestNewRefuses(t *testing.T) {
 
 // TestRedactor: secrets that are parts of each other, or quoted, leave nothing.
 func TestRedactor(t *testing.T) {
-	u, err := url.Parse("http://user:pass%22word@h/?key=passage")
+	u, err := url.Parse("http://h/?key=passage&b=pass%22word")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +100,6 @@ func TestRedactor(t *testing.T) {
 		"a passage, a pass":            "a xxxxx, a xxxxx",
 		"tokentokentoken tokentoken":   "xxxxx xxxxx",
 		`"pass\"word" pass%22word`:     `"xxxxx" xxxxx`,
-		"Basic " + basicAuth(u.User):   "Basic xxxxx",
 		"abc":                          "abc", // too short to be a secret
 		"a\x1b[2J\r\n\u202eb":          "a?[2J???b",
 		strings.Repeat("é", 300):       strings.Repeat("é", 256) + "...",
@@ -118,9 +124,38 @@ func TestHeaderFromFile(t *testing.T) {
 			t.Errorf("file %q: Authorization %q, want %q", content, got, want)
 		}
 	}
-	d := open(t, Config{To: strings.Replace(addr, "http://", "http://us%40er:pa%3Ass@", 1)})
-	mustDeliver(t, d, repeated(1, "x"))
-	if user, password, ok := (<-requests).BasicAuth(); !ok || user != "us@er" || password != "pa:ss" {
-		t.Errorf("basic authentication %q %q %v", user, password, ok)
+}
+
+// TestRedact: what is printed of an address, be it one or not.
+func TestRedact(t *testing.T) {
+	for to, want := range map[string]string{
+		"": "", "stdout:": "stdout:", "stdout:?key": "stdout:...", "sms.example/v1": "sms.example/v1", "HTTP:x": "HTTP:x",
+		"https://h:8443/a%20b/@me": "https://h:8443/a%20b/@me",
+		"https://h/a?token=x#y":    "https://h/a?...#...",
+		"https://me:x@h/a":         "https://...@h/a",
+		"https://me:x/y@h/a?b":     "https://...@h/a?...",
+		"https://me:x?y@h/a?b":     "https://...@h/a?...",
+		"http:me:x@h":              "...@h",
+		"http://h:x/#y":            "http://h:x/#...",
+		"key@h:port":               "...@h:port",
+		"me:key@h":                 "me:...",
+		"x?key//y":                 "x?...",
+		"gopher://me:key@h/":       "gopher:...",
+	} {
+		if got := Redact(to); got != want {
+			t.Errorf("Redact(%q) = %q, want %q", to, got, want)
+		}
+	}
+}
+
+// TestSettingErrorFindsTheErrno: a caller tells a missing file from a bad one.
+func TestSettingErrorFindsTheErrno(t *testing.T) {
+	err := CheckHeader("X", "file:/nonexistent/secret")
+	var setting *SettingError
+	if !errors.As(err, &setting) || !errors.Is(err, syscall.ENOENT) || setting.Value != "/nonexistent/secret" {
+		t.Errorf("%#v", err)
+	}
+	if err := CheckHeader("X", "a"); err != nil {
+		t.Error(err)
 	}
 }

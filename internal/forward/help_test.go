@@ -36,7 +36,7 @@ func batchOf(id string, messages ...Message) *Batch {
 
 // repeated is a batch of n messages with that body.
 func repeated(n int, body string) *Batch {
-	messages := slices.Repeat([]Message{{ID: []byte("0197f3c0-0000-7000-8000-000000000001"), Time: sample, Type: 1, Body: []byte(body)}}, n)
+	messages := slices.Repeat([]Message{{UUID: [2]uint64{0x0197f3c000007000, 0x8000000000000001}, Time: sample, Type: 1, Body: []byte(body)}}, n)
 	return batchOf("key", messages...)
 }
 

@@ -32,8 +32,8 @@ const (
 // connections, of which a route has few, and brings a second framing, flow
 // control and reset semantics to the question whether a batch arrived.
 type httpDestination struct {
-	url       *url.URL // without credentials and fragment
-	name      string   // the same, redacted
+	url       *url.URL
+	name      string // the same, redacted
 	format    Format
 	enc       *encoder
 	header    http.Header // of every request; never changed
@@ -50,7 +50,8 @@ func newHTTP(u *url.URL, c *Config) (*httpDestination, error) {
 		return nil, err
 	}
 	d := &httpDestination{
-		name:    redactURL(u),
+		url:     u,
+		name:    Redact(u.String()),
 		format:  c.Format,
 		enc:     newEncoder(c.Format, c),
 		timeout: c.Timeout,
@@ -60,15 +61,6 @@ func newHTTP(u *url.URL, c *Config) (*httpDestination, error) {
 		d.timeout = DefaultTimeout
 	}
 	d.timedOut = timeoutError{d.timeout}
-	if u.User != nil {
-		if _, ok := values["Authorization"]; ok {
-			return nil, errors.New("credentials in the address and a header Authorization: which of them?")
-		}
-		values["Authorization"] = "Basic " + basicAuth(u.User)
-	}
-	stripped := *u
-	stripped.User = nil
-	d.url = &stripped
 	d.header = d.fixedHeader(values, c)
 	d.transport = &http.Transport{
 		// Proxy stays nil: an environment that was meant for other programs
@@ -218,7 +210,7 @@ func (d *httpDestination) answered(resp *http.Response) Result {
 	// Our own words for the status: the reason phrase is the other side's.
 	text := strings.TrimSpace(strconv.Itoa(resp.StatusCode) + " " + http.StatusText(resp.StatusCode))
 	if location, err := resp.Location(); err == nil && resp.StatusCode/100 == 3 {
-		text += " to " + redactURL(location) + " (redirects are not followed)"
+		text += " to " + Redact(location.String()) + " (redirects are not followed)"
 	}
 	r.Err = &sendError{to: d.name, text: d.redact.text(text)}
 	return r

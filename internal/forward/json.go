@@ -109,6 +109,42 @@ func appendData(dst, body []byte) []byte {
 	return append(base64.StdEncoding.AppendEncode(dst, body), '"')
 }
 
+// appendID appends the id of m as a JSON string.
+func appendID(dst []byte, m *Message) []byte {
+	if len(m.ID) > 0 {
+		return appendString(dst, m.ID)
+	}
+	return append(appendUUID(append(dst, '"'), m.UUID), '"')
+}
+
+// appendUUID appends the text form of a UUID (RFC 9562 section 4): the digits in
+// groups of 8, 4, 4, 4 and 12.
+func appendUUID(dst []byte, u [2]uint64) []byte {
+	var text [36]byte
+	a, b := hex8(uint32(u[0]>>32)), hex8(uint32(u[0]))
+	c, d := hex8(uint32(u[1]>>32)), hex8(uint32(u[1]))
+	binary.LittleEndian.PutUint64(text[0:], a)
+	binary.LittleEndian.PutUint32(text[9:], uint32(b))
+	binary.LittleEndian.PutUint32(text[14:], uint32(b>>32))
+	binary.LittleEndian.PutUint32(text[19:], uint32(c))
+	binary.LittleEndian.PutUint32(text[24:], uint32(c>>32))
+	binary.LittleEndian.PutUint64(text[28:], d)
+	text[8], text[13], text[18], text[23] = '-', '-', '-', '-'
+	return append(dst, text[:]...)
+}
+
+// hex8 gives the 8 hexadecimal digits of v, the highest in the lowest byte: the
+// nibbles are spread over the bytes, and those over 9 moved on from ':' to 'a'.
+func hex8(v uint32) uint64 {
+	const ones = 0x0101010101010101
+	x := uint64(bits.ReverseBytes32(v))
+	x = (x | x<<16) & 0x0000FFFF0000FFFF
+	x = (x | x<<8) & 0x00FF00FF00FF00FF
+	x = (x>>4 | x<<8) & 0x0F0F0F0F0F0F0F0F
+	over := (x + 6*ones) >> 4 & ones
+	return x + '0'*ones + over*('a'-'0'-10)
+}
+
 // clock writes times, RFC 3339 in UTC, always with nine digits of fraction so
 // that the text sorts as the time does. The messages of a batch mostly share
 // their second, so that part is kept.

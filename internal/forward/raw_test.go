@@ -27,7 +27,7 @@ func TestRaw(t *testing.T) {
 		}
 		for name, want := range map[string]string{
 			"Idempotency-Key": "key", "Mqd-Count": "1", "Mqd-Route": "a%20b", "Content-Type": contentType,
-			"Ce-Specversion": "1.0", "Ce-Id": string(m.ID), "Ce-Source": "/mqd/web1/a%2520b", "Ce-Type": "com.example.x",
+			"Ce-Specversion": "1.0", "Ce-Id": wantID(t, m), "Ce-Source": "/mqd/web1/a%2520b", "Ce-Type": "com.example.x",
 			"Ce-Time": string(new(clock).append(nil, m.Time)), "Ce-Subject": percent(m.Key), "Ce-Traceparent": string(m.Trace),
 		} {
 			if v := got.Header.Get(name); v != want {

@@ -9,10 +9,12 @@ import (
 type UUID [16]byte
 
 // String gives the usual form, RFC 9562.
-func (u UUID) String() string { return string(appendUUID(nil, u)) }
+func (u UUID) String() string {
+	return fmt.Sprintf("%x-%x-%x-%x-%x", u[:4], u[4:6], u[6:8], u[8:10], u[10:])
+}
 
 // MarshalText gives the form that String gives.
-func (u UUID) MarshalText() ([]byte, error) { return appendUUID(nil, u), nil }
+func (u UUID) MarshalText() ([]byte, error) { return []byte(u.String()), nil }
 
 // UnmarshalText reads the form that String gives.
 func (u *UUID) UnmarshalText(text []byte) error {
@@ -40,39 +42,23 @@ func (u *UUID) UnmarshalText(text []byte) error {
 	return nil
 }
 
-const idLen = 36
-
 // Bits of the parts of a message's id.
 const (
 	epochBits = 34
 	seqBits   = 40
 )
 
-// appendID appends the id of a message that its sender gave none. It has the
-// layout of a UUIDv7 (RFC 9562): 48 bits of Unix milliseconds when it was taken,
-// then 40 bits of sequence number, so that ids sort by age, then 34 bits of the
-// epoch. An epoch is drawn at every start and is on disk before its first use:
+// messageID is the id of a message that its sender gave none, high and low half.
+// It has the layout of a UUIDv7 (RFC 9562): 48 bits of Unix milliseconds when it
+// was taken, then 40 bits of sequence number, so that ids sort by age, then 34
+// bits of the epoch. An epoch is drawn at every start and is on disk before its first use:
 // the same number is never given twice, whatever was lost.
-func appendID(dst []byte, taken int64, epoch, seq uint64) []byte {
+func messageID(taken int64, epoch, seq uint64) [2]uint64 {
 	ms := uint64(taken / 1e6)
 	seq &= 1<<seqBits - 1
 	// The 74 bits behind the time: rand_a has the 12 highest of the sequence,
 	// rand_b its 28 lowest and the epoch.
 	a := seq >> 28
 	b := (seq&(1<<28-1))<<epochBits | epoch&(1<<epochBits-1)
-	hi := ms<<16 | 7<<12 | a
-	lo := 2<<62 | b
-	var u UUID
-	for i := range 8 {
-		u[i], u[8+i] = byte(hi>>(56-8*i)), byte(lo>>(56-8*i))
-	}
-	return appendUUID(dst, u)
-}
-
-func appendUUID(dst []byte, u UUID) []byte {
-	dst = append(hex.AppendEncode(dst, u[:4]), '-')
-	dst = append(hex.AppendEncode(dst, u[4:6]), '-')
-	dst = append(hex.AppendEncode(dst, u[6:8]), '-')
-	dst = append(hex.AppendEncode(dst, u[8:10]), '-')
-	return hex.AppendEncode(dst, u[10:])
+	return [2]uint64{ms<<16 | 7<<12 | a, 2<<62 | b}
 }

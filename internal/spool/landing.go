@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"log/slog"
 	"math/rand/v2"
 	"os"
@@ -52,6 +53,7 @@ type Landing struct {
 	seed   uint32
 	canary byte
 	freed  chan struct{}
+	dir    *os.File // locked while the landing is open
 
 	// Of the intake.
 	cur   *slab
@@ -59,7 +61,7 @@ type Landing struct {
 	room  int  // msgmax, as it was when the slab was opened
 	ready []Span
 
-	scratch [headerSize]byte // of putSums; here, so that sealing allocates nothing
+	header [headerSize]byte // of seal; here, so that sealing allocates nothing
 
 	mu       sync.Mutex // guards what follows and the lower part of each slab
 	live     []*slab    // in order of generation; the last is cur, if that is open
@@ -153,7 +155,7 @@ func (l *Landing) take(size int) (*slab, error) {
 			_ = os.Remove(path) // without its pages it must not be taken for a slab; err says what is wrong
 			if len(l.live) > 0 {
 				if !l.stuck {
-					l.cfg.Log.Warn("landing cannot grow", "route", l.cfg.Route, "slabs", len(l.live), "error", err)
+					l.cfg.Log.Warn("landing cannot grow", "slabs", len(l.live), "error", err)
 				}
 				l.stuck = true
 				return nil, ErrFull
@@ -181,7 +183,7 @@ func (l *Landing) drop(s *slab) {
 		l.unlocked--
 	}
 	if err := errors.Join(os.Remove(s.path), s.unmap()); err != nil {
-		l.cfg.Log.Warn("landing: slab not given back", "route", l.cfg.Route, "error", err)
+		l.cfg.Log.Warn("landing: slab not given back", "error", err)
 	}
 }
 
@@ -214,32 +216,44 @@ func (l *Landing) Commit(n int, now int64) {
 
 // seal fills in the header of the record at the end of s.
 func (l *Landing) seal(s *slab, r record, n uint32, now int64, flags uint8) {
-	a := attributes(r.payload(n), l.cfg.Accept)
-	clear(r[headerSize+n : recordSize(int(n))])
-	r.putU32(offCount, uint32(a.count))
-	r.putU32(offUID, noUID)
-	r.putU32(offIndex, s.used)
-	r.putU32(offPriority, uint32(a.priority)) // no attempts, no extension
-	r.putU64(offGen, s.gen)
-	r.putU64(offSeq, s.base+uint64(s.used))
-	r.putU64(offSynced, 0)
-	r.putU64(offTime, uint64(now))
-	r.putU64(offNotBefore, uint64(after(now, a.delay)))
-	r.putU64(offExpires, uint64(after(now, a.ttl)))
-	r.putU64(offKeyHash, a.keyHash)
-	if a.keyed {
+	var first envelope.Message
+	frame, count, bodies, keyed := envelope.Scan(r.payload(n), l.cfg.Accept, &first)
+	size := recordSize(int(n))
+	clear(r[headerSize+n : size])
+	if keyed {
 		flags |= flagKeyed
 	}
-	// The checksums go first: a kill in between leaves a record whose length is
-	// noted, and not one that claims to be whole and is not.
-	c := commit{n, stateSealed, flags, doorQueue, a.frame}
-	r.putSums(l.seed, c, &l.scratch)
+	priority := uint32(defaultPriority)
+	if first.Priority >= 0 {
+		priority = uint32(first.Priority)
+	}
+	c := commit{n, stateSealed, flags, doorQueue, frame}
+	h := record(l.header[:])
+	h.putU32(offBodyCRC, crc32.Update(0, castagnoli, r[headerSize:size]))
+	h.putU64(offCommit, c.word())
+	h.putU32(offCount, uint32(count))
+	h.putU32(offUID, noUID)
+	h.putU32(offIndex, s.used)
+	h.putU32(offPriority, priority) // no attempts, no extension
+	h.putU64(offGen, s.gen)
+	h.putU64(offSeq, s.base+uint64(s.used))
+	h.putU64(offSynced, 0)
+	h.putU64(offTime, uint64(now))
+	h.putU64(offNotBefore, uint64(after(now, first.Delay)))
+	h.putU64(offExpires, uint64(after(now, first.TTL)))
+	h.putU64(offKeyHash, hashKey(first.Key))
+	h.setMType(r.mtype())
+	h.putU32(offHeaderCRC, crc32.Update(l.seed, castagnoli, h[offBodyCRC:]))
+	// All but the commit goes first: a kill in between leaves a record whose length
+	// is noted, and not one that claims to be whole and is not.
+	r.putU64(offHeaderCRC, h.u64(offHeaderCRC)) // both checksums
+	copy(r[offCount:offMType], h[offCount:offMType])
 	r.setCommit(c)
 
-	s.end += recordSize(int(n))
-	s.used += uint32(a.count)
-	l.from.bytes += a.size
-	l.from.keyed = l.from.keyed || a.keyed
+	s.end += size
+	s.used += uint32(count)
+	l.from.bytes += bodies
+	l.from.keyed = l.from.keyed || keyed
 }
 
 func after(now, d int64) int64 {
@@ -350,7 +364,7 @@ func (l *Landing) Close() error {
 		errs = append(errs, s.unmap())
 	}
 	l.free, l.live, l.cur = nil, nil, nil
-	return errors.Join(errs...)
+	return errors.Join(append(errs, l.dir.Close())...)
 }
 
 // Stats is a snapshot of a landing.

@@ -61,6 +61,7 @@ func drop(l *Landing) {
 	for _, s := range append(l.live, l.free...) {
 		s.unmap()
 	}
+	l.dir.Close()
 }
 
 type seen struct {
@@ -71,15 +72,18 @@ type seen struct {
 func read(spans []Span) []seen {
 	var out []seen
 	var m Message
+	var r Reader
 	for _, s := range spans {
 		n := 0
-		s.Walk(&m, func(m *Message) bool {
-			out = append(out, seen{string(m.Body), string(m.ID), string(m.Key), m.Type})
-			n++
-			return true
-		})
+		for r.Reset(s); r.Next(&m); n++ {
+			id := string(m.ID)
+			if id == "" {
+				id = fmt.Sprintf("%016x%016x", m.UUID[0], m.UUID[1])
+			}
+			out = append(out, seen{string(m.Body), id, string(m.Key), m.Type})
+		}
 		if n != s.Len() {
-			panic(fmt.Sprintf("span of %d messages walked over %d", s.Len(), n))
+			panic(fmt.Sprintf("span of %d messages, %d read", s.Len(), n))
 		}
 	}
 	return out

@@ -117,23 +117,14 @@ func recordSize(n int) int { return (headerSize + n + align - 1) &^ (align - 1) 
 
 func (r record) payload(n uint32) []byte { return r[headerSize : headerSize+n : headerSize+n] }
 
-// putSums stores both checksums of a record whose other fields are final but for
-// the commit, which will be c. scratch takes the header as it will be.
-func (r record) putSums(seed uint32, c commit, scratch *[headerSize]byte) {
-	r.putU32(offBodyCRC, crc32.Update(0, castagnoli, r[headerSize:recordSize(int(c.length))]))
-	copy(scratch[:], r)
-	binary.LittleEndian.PutUint64(scratch[offCommit:], c.word())
-	r.putU32(offHeaderCRC, crc32.Update(seed, castagnoli, scratch[4:]))
-}
-
 // valid reports whether a sealed record's checksums hold. The length is inside
 // the header's checksum, so it is proved before it is used.
-func (r record) valid(seed uint32) bool {
-	if crc32.Update(seed, castagnoli, r[4:headerSize]) != r.u32(offHeaderCRC) {
-		return false
-	}
+func (r record) valid(seed uint32) (header, body bool) {
 	size := recordSize(int(r.commit().length))
-	return size <= len(r) && crc32.Update(0, castagnoli, r[headerSize:size]) == r.u32(offBodyCRC)
+	if size > len(r) || crc32.Update(seed, castagnoli, r[4:headerSize]) != r.u32(offHeaderCRC) {
+		return false, false
+	}
+	return true, crc32.Update(0, castagnoli, r[headerSize:size]) == r.u32(offBodyCRC)
 }
 
 // posixUnwritten is what the mtype word of a POSIX record holds before

@@ -1,6 +1,7 @@
 package spool
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -9,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/mqdaemon/mqd/internal/envelope"
 )
@@ -20,9 +23,13 @@ type Recovered struct {
 	Aside     []string // files that could not be used, where they are now
 }
 
+// ErrInUse is returned by [Open] when the landing is open already, here or in
+// another process.
+var ErrInUse = errors.New("landing is in use")
+
 // Open opens the landing of a route, made if missing, and takes over what a
 // former daemon left there: [Landing.Take] gives it first. It fails only if the
-// directories cannot be used.
+// directories cannot be used, or with [ErrInUse].
 func Open(cfg Config) (*Landing, Recovered, error) {
 	var rec Recovered
 	if cfg.Size == 0 {
@@ -33,11 +40,15 @@ func Open(cfg Config) (*Landing, Recovered, error) {
 			return nil, rec, fmt.Errorf("open the spool of route %s: %w", cfg.Route, err)
 		}
 	}
-	start, err := readStart(cfg.State, cfg.Log)
-	if err != nil {
+	l := &Landing{cfg: cfg, canary: newCanary(), freed: make(chan struct{}, 1), room: cfg.MsgMax, seq: 1}
+	var err error
+	if l.dir, err = lockDir(cfg.Dir); err != nil {
 		return nil, rec, err
 	}
-	l := &Landing{cfg: cfg, canary: newCanary(), freed: make(chan struct{}, 1), room: cfg.MsgMax, seq: 1}
+	start, err := readStart(cfg.State, cfg.Log)
+	if err != nil {
+		return nil, rec, errors.Join(err, l.Close())
+	}
 	highest, err := l.recover(&start, &rec)
 	if err != nil {
 		return nil, rec, errors.Join(err, l.Close())
@@ -52,17 +63,53 @@ func Open(cfg Config) (*Landing, Recovered, error) {
 	return l, rec, nil
 }
 
+// lockDir opens a directory and locks it: two landings on the same slabs would
+// each take the other's for its own.
+func lockDir(dir string) (*os.File, error) {
+	f, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); errors.Is(err, unix.EWOULDBLOCK) {
+		return nil, errors.Join(fmt.Errorf("%s: %w", dir, ErrInUse), f.Close())
+	} else if err != nil {
+		return nil, errors.Join(&os.PathError{Op: "flock", Path: dir, Err: err}, f.Close())
+	}
+	return f, nil
+}
+
+// slabPaths lists the slabs in a directory.
+func slabPaths(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	var paths []string
+	for _, e := range entries {
+		if strings.HasSuffix(e.Name(), ".slab") {
+			paths = append(paths, filepath.Join(dir, e.Name()))
+		}
+	}
+	return paths, nil
+}
+
 // recover maps the slabs that are there and lists what is not settled. It gives
 // the highest generation seen.
 func (l *Landing) recover(start *Start, rec *Recovered) (highest uint64, err error) {
-	paths, err := filepath.Glob(filepath.Join(l.cfg.Dir, "*.slab"))
+	paths, err := slabPaths(l.cfg.Dir)
 	if err != nil {
 		return 0, err
 	}
 	for _, path := range paths {
 		s, err := mapSlab(path, 0)
+		if errors.Is(err, errEmpty) {
+			err = os.Remove(path) // made, and killed before it had its pages
+			if err == nil {
+				continue
+			}
+		}
 		if err != nil {
-			l.cfg.Log.Error("slab cannot be used", "route", l.cfg.Route, "error", err)
+			l.cfg.Log.Error("slab cannot be used", "error", err)
 			rec.Aside = append(rec.Aside, l.aside(path))
 			continue
 		}
@@ -86,17 +133,18 @@ func (l *Landing) recover(start *Start, rec *Recovered) (highest uint64, err err
 			err = errors.Join(err, s.unmap())
 		}
 		if err != nil {
-			l.cfg.Log.Error("slab cannot be used", "route", l.cfg.Route, "error", err)
+			l.cfg.Log.Error("slab cannot be used", "error", err)
 		}
 	}
 	slices.SortFunc(l.live, func(a, b *slab) int { return int(min(max(int64(a.gen-b.gen), -1), 1)) })
 	l.seed = seedOf(start.UUID)
 	for _, s := range slices.Clone(l.live) {
 		if err := l.scan(s, rec); err != nil {
-			l.cfg.Log.Error("slab is damaged: what lies behind is kept in a copy", "route", l.cfg.Route, "error", err)
+			l.cfg.Log.Error("slab is damaged: what lies behind is kept in a copy", "error", err)
 			rec.Aside = append(rec.Aside, l.copyAside(s))
 			fill(s.mem[s.end:], s.canary) // the copy has it; the next start shall not find it again
 		}
+		s.canary = 0 // a former daemon wrote behind end, too: open fills all of it
 		l.restore(s, rec)
 	}
 	return highest, nil
@@ -106,8 +154,8 @@ func (l *Landing) recover(start *Start, rec *Recovered) (highest uint64, err err
 func (s *slab) load() (UUID, error) {
 	var id UUID
 	s.gen = *s.word(offSlabGen)
-	if s.gen == 0 {
-		return id, nil
+	if s.gen == 0 && (string(s.mem[:8]) == slabMagic || bytes.Count(s.mem, []byte{0}) == len(s.mem)) {
+		return id, nil // released, or never used
 	}
 	if v := binary.LittleEndian.Uint32(s.mem[offSlabVersion:]); string(s.mem[:8]) != slabMagic || v != slabVersion {
 		return id, fmt.Errorf("slab %s: magic %q, version %d: not %q, %d", s.path, s.mem[:8], v, slabMagic, slabVersion)
@@ -131,8 +179,16 @@ func (l *Landing) scan(s *slab, rec *Recovered) error {
 		c := r.commit()
 		switch c.state {
 		case stateSealed:
-			if !r.valid(l.seed) {
-				return fmt.Errorf("slab %s: wrong checksum in the record at byte %d", s.path, s.end)
+			if r.u64(offGen) != s.gen || r.u32(offIndex) != s.used {
+				return fmt.Errorf("slab %s: the record at byte %d is not of this slab's generation and place", s.path, s.end)
+			}
+			header, body := r.valid(l.seed)
+			if !header {
+				return fmt.Errorf("slab %s: wrong checksum in the header of the record at byte %d", s.path, s.end)
+			}
+			if !body {
+				// Its length holds, so it costs itself and not what lies behind.
+				s.bad = append(s.bad, pair{from: s.used, to: s.used + r.u32(offCount)})
 			}
 			s.used += r.u32(offCount)
 			s.end += recordSize(int(c.length))
@@ -141,7 +197,7 @@ func (l *Landing) scan(s *slab, rec *Recovered) error {
 				return fmt.Errorf("slab %s: the record at byte %d has %d bytes, with room for %d",
 					s.path, s.end, c.length, len(r)-headerSize)
 			}
-			l.seal(s, r, c.length, time.Now().UnixNano(), 0)
+			l.seal(s, r, c.length, time.Now().UnixNano(), c.flags)
 		default:
 			return l.salvage(s, r, rec)
 		}
@@ -159,7 +215,7 @@ func (l *Landing) salvage(s *slab, r record, rec *Recovered) error {
 	}
 	body := r[headerSize:]
 	n, flags := tail(body, s.canary), uint8(flagUncertain)
-	if size, ok := envelope.FrameLen(body); ok && size <= len(body) {
+	if size, ok := envelope.FrameLen(body); ok && size <= len(body) && n <= size {
 		if kind, _ := envelope.Detect(body[:size], l.cfg.Accept); kind == envelope.Envelope {
 			n, flags = size, 0
 		}
@@ -188,7 +244,9 @@ func (l *Landing) restore(s *slab, rec *Recovered) {
 		}
 	}
 	s.normalise()
+	l.quarantine(s, rec)
 	all := Span{slab: s, off: slabPage, n: int(s.used), keyed: true}
+	var r Reader
 	next := uint32(0)
 	for i := 0; i <= len(s.pairs); i++ {
 		from, to := s.used, s.used
@@ -199,7 +257,9 @@ func (l *Landing) restore(s *slab, rec *Recovered) {
 			span := all
 			span.off, span.skip = all.place(int(next))
 			span.first, span.n = next, int(from-next)
-			span.sizes(func(body int) bool { span.size += body; return true })
+			for r.Reset(span); r.step(); {
+				span.size += len(r.msg.Body)
+			}
 			l.ready = append(l.ready, span)
 			rec.Messages += span.n
 			l.landed += int64(span.n)
@@ -209,9 +269,31 @@ func (l *Landing) restore(s *slab, rec *Recovered) {
 	}
 	s.published = s.used
 	l.seq = max(l.seq, s.base+uint64(s.used))
-	if s.settled == s.used {
+	if s.settled >= s.used {
 		l.retire(s)
 	}
+}
+
+// quarantine keeps a copy of a slab in which a scan found damaged records, and
+// counts those as settled. The next start finds them so.
+func (l *Landing) quarantine(s *slab, rec *Recovered) {
+	news := slices.DeleteFunc(s.bad, func(p pair) bool { return s.isSettled(p.from) })
+	s.bad = nil
+	if len(news) == 0 {
+		return
+	}
+	l.cfg.Log.Error("records with a wrong checksum are kept in a copy and not delivered", "slab", s.path, "records", len(news))
+	rec.Aside = append(rec.Aside, l.copyAside(s))
+	for _, p := range news {
+		if _, err := s.settle(p.from, p.to); err != nil {
+			l.cfg.Log.Error("damaged record is not noted", "error", err)
+		}
+	}
+}
+
+// isSettled reports whether message i is in one of the pairs.
+func (s *slab) isSettled(i uint32) bool {
+	return slices.ContainsFunc(s.pairs, func(p pair) bool { return p.from <= i && i < p.to })
 }
 
 // normalise sorts the pairs read from the page and clears those that a wider
@@ -221,7 +303,10 @@ func (s *slab) normalise() {
 	kept := s.pairs[:0]
 	s.settled = 0
 	for _, p := range s.pairs {
-		if p.from >= p.to || (len(kept) > 0 && p.to <= kept[len(kept)-1].to) {
+		if len(kept) > 0 {
+			p.from = max(p.from, kept[len(kept)-1].to)
+		}
+		if p.from >= p.to {
 			*s.word(p.word) = 0
 			continue
 		}
@@ -247,7 +332,7 @@ func (s *slab) oldest() int64 {
 func (l *Landing) aside(path string) string {
 	to := strings.TrimSuffix(path, ".slab") + "." + time.Now().UTC().Format("20060102T150405.000000000") + ".aside"
 	if err := os.Rename(path, to); err != nil {
-		l.cfg.Log.Error("slab not put aside", "route", l.cfg.Route, "error", err)
+		l.cfg.Log.Error("slab not put aside", "error", err)
 		return path
 	}
 	return to
@@ -257,7 +342,7 @@ func (l *Landing) aside(path string) string {
 func (l *Landing) copyAside(s *slab) string {
 	to := strings.TrimSuffix(s.path, ".slab") + "." + time.Now().UTC().Format("20060102T150405.000000000") + ".aside"
 	if err := os.WriteFile(to, s.mem, 0o600); err != nil {
-		l.cfg.Log.Error("no copy of the damaged slab", "route", l.cfg.Route, "error", err)
+		l.cfg.Log.Error("no copy of the damaged slab", "error", err)
 		return s.path
 	}
 	return to

@@ -2,6 +2,7 @@ package spool
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"os"
@@ -65,6 +66,8 @@ type slab struct {
 	settled   uint32
 	pairs     []pair // in ascending order; pairs[i].word is where it stands in the page
 	closed    bool   // the intake has left it
+
+	bad []pair // found by a scan: records whose payload is damaged
 }
 
 // pair is one run of settled messages and its word in the slab's page.
@@ -86,11 +89,13 @@ func mapSlab(path string, size int) (*slab, error) {
 		if err := unix.Fstat(fd, &st); err != nil {
 			return nil, &os.PathError{Op: "fstat", Path: path, Err: err}
 		}
-		size = int(st.Size)
+		if size = int(st.Size); size == 0 {
+			return nil, fmt.Errorf("slab %s: %w", path, errEmpty)
+		}
 		if size < slabPage || size%slabPage != 0 {
 			return nil, fmt.Errorf("slab %s: its size %d is no multiple of %d", path, size, slabPage)
 		}
-	} else if err := unix.Fallocate(fd, 0, 0, int64(size)); err != nil {
+	} else if err := fallocate(fd, int64(size)); err != nil {
 		// Without the pages reserved, a full tmpfs would be a SIGBUS, or an
 		// EFAULT in msgrcv(2) that destroys the message.
 		return nil, &os.PathError{Op: "fallocate", Path: path, Err: err}
@@ -102,6 +107,18 @@ func mapSlab(path string, size int) (*slab, error) {
 	return &slab{mem: mem, path: path, locked: unix.Mlock(mem) == nil}, nil
 }
 
+// errEmpty is a slab's file that never had its pages.
+var errEmpty = errors.New("empty file")
+
+// fallocate reserves the pages of a file. It goes on after a signal.
+func fallocate(fd int, size int64) error {
+	for {
+		if err := unix.Fallocate(fd, 0, 0, size); !errors.Is(err, unix.EINTR) {
+			return err
+		}
+	}
+}
+
 func (s *slab) unmap() error { return unix.Munmap(s.mem) }
 
 func (s *slab) word(off int) *uint64 { return (*uint64)(unsafe.Pointer(&s.mem[off])) }
@@ -110,6 +127,7 @@ func (s *slab) word(off int) *uint64 { return (*uint64)(unsafe.Pointer(&s.mem[of
 // until then the slab counts as free.
 func (s *slab) open(id UUID, gen, epoch, base uint64, canary byte) {
 	atomic.StoreUint64(s.word(offSlabGen), 0)
+	copy(s.mem, slabMagic) // with generation 0: free, and not a page that was lost
 	for _, p := range s.pairs {
 		atomic.StoreUint64(s.word(p.word), 0)
 	}
@@ -121,8 +139,7 @@ func (s *slab) open(id UUID, gen, epoch, base uint64, canary byte) {
 	fill(dirty, canary)
 
 	h := s.mem[:slabFields]
-	clear(h[:offSlabGen])
-	copy(h, slabMagic)
+	clear(h[len(slabMagic):offSlabGen])
 	binary.LittleEndian.PutUint32(h[offSlabVersion:], slabVersion)
 	copy(h[offSlabUUID:], id[:])
 	binary.LittleEndian.PutUint64(h[offSlabEpoch:], epoch)
@@ -159,12 +176,13 @@ func (s *slab) settle(from, to uint32) (bool, error) {
 	}
 	switch {
 	case i < len(s.pairs) && s.pairs[i].to == from:
-		s.store(i, s.pairs[i].from, to)
-		if i+1 < len(s.pairs) && s.pairs[i+1].from == to {
+		if j := i + 1; j < len(s.pairs) && s.pairs[j].from == to {
 			// The first of the two takes both; the second is then without effect.
-			s.store(i, s.pairs[i].from, s.pairs[i+1].to)
-			atomic.StoreUint64(s.word(s.pairs[i+1].word), 0)
-			s.pairs = append(s.pairs[:i+1], s.pairs[i+2:]...)
+			s.store(i, s.pairs[i].from, s.pairs[j].to)
+			atomic.StoreUint64(s.word(s.pairs[j].word), 0)
+			s.pairs = append(s.pairs[:j], s.pairs[j+1:]...)
+		} else {
+			s.store(i, s.pairs[i].from, to)
 		}
 	case i < len(s.pairs) && s.pairs[i].from == to:
 		s.store(i, from, s.pairs[i].to)
@@ -196,14 +214,14 @@ func (s *slab) freeWord() (int, error) {
 	return 0, fmt.Errorf("slab %s: more than %d runs of settled messages", s.path, maxPairs)
 }
 
-// fill sets all of b to c, at the speed of copying memory.
+// fill sets all of b to c, by copies of what it has, up to a page that is in the cache.
 func fill(b []byte, c byte) {
 	if len(b) == 0 {
 		return
 	}
 	b[0] = c
-	for n := 1; n < len(b); n *= 2 {
-		copy(b[n:], b[:n])
+	for n := 1; n < len(b); {
+		n += copy(b[n:], b[:min(n, slabPage)])
 	}
 }
 

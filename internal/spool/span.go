@@ -27,68 +27,84 @@ func (s Span) Size() int { return s.size }
 
 // Message is one message of a span.
 type Message struct {
-	ID          []byte // the sender's, or derived from epoch and sequence (36 bytes, UUIDv7)
-	Time        int64  // the sender's, or when it was taken; unix ns
-	Type        int64  // mtype
-	Key         []byte // empty: none
+	ID          []byte    // the sender's; empty: it gave none, and UUID is the id
+	UUID        [2]uint64 // derived from epoch and sequence, high and low half
+	Time        int64     // the sender's, or when it was taken; unix ns
+	Type        int64     // mtype
+	Key         []byte    // empty: none
 	ContentType []byte
 	Trace       []byte // W3C traceparent
 	Body        []byte
-
-	id [idLen]byte
 }
 
-// Walk calls fn for each message until it returns false. Message and slices are
-// valid until fn returns, the bodies as long as the span is not settled.
-func (s Span) Walk(m *Message, fn func(*Message) bool) {
-	s.records(func(r record, index uint32, skip, take int) bool {
-		c := r.commit()
-		seq, epoch := s.slab.base+uint64(index), s.slab.epoch
-		taken := int64(r.u64(offTime))
-		m.Type = r.mtype()
-		if c.frame == envelope.Raw {
-			m.Key, m.ContentType, m.Trace, m.Body = nil, nil, nil, r.payload(c.length)
-			m.Time, m.ID = taken, appendID(m.id[:0], taken, epoch, seq)
-			return fn(m)
-		}
-		goOn := true
-		envelope.Walk(c.frame, r.payload(c.length), func(i int, e *envelope.Message) bool {
-			if i < skip {
-				return true
-			}
-			if i >= skip+take {
-				return false
-			}
-			m.Key, m.ContentType, m.Trace, m.Body = e.Key, e.ContentType, e.Trace, e.Body
-			m.Time, m.ID = taken, e.ID
-			if e.Time != 0 {
-				m.Time = e.Time
-			}
-			if len(e.ID) == 0 {
-				m.ID = appendID(m.id[:0], taken, epoch, seq+uint64(i))
-			}
-			goOn = fn(m)
-			return goOn
-		})
-		return goOn
-	})
+// Reader goes over the messages of a span. It allocates nothing but the strings
+// of a JSON frame that had to be decoded.
+type Reader struct {
+	slab  *slab
+	left  int    // messages of the span behind the current one
+	index uint32 // the current message's number within the slab
+	off   int    // its record
+	part  uint32 // its number in that record
+	count uint32 // messages of the record
+	next  int    // the record behind
+	in    envelope.Reader
+	msg   envelope.Message
 }
 
-// records calls fn for each record of the span: index is the number of the
-// record's first message within the slab, and skip and take say which of its
-// messages are in the span.
-func (s Span) records(fn func(r record, index uint32, skip, take int) bool) {
-	off, left, skip, index := s.off, s.n, int(s.skip), s.first-s.skip
-	for left > 0 {
-		r := record(s.slab.mem[off:])
-		count := int(r.u32(offCount))
-		take := min(count-skip, left)
-		if !fn(r, index, skip, take) {
-			return
-		}
-		off += uint32(recordSize(int(r.commit().length)))
-		left, skip, index = left-take, 0, index+uint32(count)
+// Reset makes r read s from its start.
+func (r *Reader) Reset(s Span) {
+	// The first step goes to the record at next, and there to message part+1.
+	r.slab, r.left, r.index = s.slab, s.n, s.first-1
+	r.part, r.count, r.next = s.skip-1, 0, int(s.off)
+}
+
+// Next fills m with the next message, or reports false at the end. The slices
+// in m are valid until the next call, the body as long as the span is not settled.
+func (r *Reader) Next(m *Message) bool {
+	if !r.step() {
+		return false
 	}
+	rec := record(r.slab.mem[r.off:])
+	e, taken := &r.msg, int64(rec.u64(offTime))
+	m.ID, m.UUID = e.ID, messageID(taken, r.slab.epoch, r.slab.base+uint64(r.index))
+	m.Time, m.Type = e.Time, rec.mtype()
+	if m.Time == 0 {
+		m.Time = taken
+	}
+	m.Key, m.ContentType, m.Trace, m.Body = e.Key, e.ContentType, e.Trace, e.Body
+	return true
+}
+
+// step goes to the next message, whose attributes are then in msg.
+func (r *Reader) step() bool {
+	if r.left == 0 {
+		return false
+	}
+	r.left--
+	r.index++
+	if r.part++; r.part < r.count {
+		return r.in.Next(&r.msg)
+	}
+	return r.enter()
+}
+
+// enter goes to the next record, and in the span's first one to where it begins.
+func (r *Reader) enter() bool {
+	rec := record(r.slab.mem[r.next:])
+	c := rec.commit()
+	if r.count > 0 {
+		r.part = 0
+	}
+	r.off, r.next, r.count = r.next, r.next+recordSize(int(c.length)), rec.u32(offCount)
+	if c.frame == envelope.Raw {
+		r.msg = envelope.Message{Body: rec.payload(c.length)}
+		return true
+	}
+	r.in.Reset(c.frame, rec.payload(c.length))
+	for range r.part {
+		r.in.Next(&r.msg)
+	}
+	return r.in.Next(&r.msg)
 }
 
 // Cut splits the span behind the longest run within both limits, which has one
@@ -97,45 +113,20 @@ func (s Span) Cut(messages, bytes int) (head, rest Span, more bool) {
 	if s.n <= messages && s.size <= bytes {
 		return s, Span{}, false
 	}
-	var n, size int
-	s.sizes(func(body int) bool {
-		if n == messages || (n > 0 && size+body > bytes) {
-			return false
-		}
-		n, size = n+1, size+body
-		return true
-	})
+	var r Reader
+	r.Reset(s)
+	n, size := 0, 0
+	for r.step() && n < messages && (n == 0 || size+len(r.msg.Body) <= bytes) {
+		n, size = n+1, size+len(r.msg.Body)
+	}
 	if n == s.n {
 		return s, Span{}, false
 	}
 	head, rest = s, s
 	head.n, head.size = n, size
 	rest.n, rest.size = s.n-n, s.size-size
-	rest.first = s.first + uint32(n)
-	rest.off, rest.skip = s.place(n)
+	rest.off, rest.skip, rest.first = uint32(r.off), r.part, r.index
 	return head, rest, true
-}
-
-// sizes calls fn with the length of each body until it returns false.
-func (s Span) sizes(fn func(body int) bool) {
-	s.records(func(r record, _ uint32, skip, take int) bool {
-		c := r.commit()
-		if c.frame == envelope.Raw {
-			return fn(int(c.length))
-		}
-		goOn := true
-		envelope.Walk(c.frame, r.payload(c.length), func(i int, e *envelope.Message) bool {
-			if i < skip {
-				return true
-			}
-			if i >= skip+take {
-				return false
-			}
-			goOn = fn(len(e.Body))
-			return goOn
-		})
-		return goOn
-	})
 }
 
 // place finds the n-th message of the span: its record and its number in it.
@@ -155,65 +146,13 @@ func (s Span) place(n int) (off, skip uint32) {
 // Keys calls fn with the hash of each message's key, 0 for a message without
 // one, until it returns false.
 func (s Span) Keys(fn func(hash uint64) bool) {
-	s.records(func(r record, _ uint32, skip, take int) bool {
-		if c := r.commit(); c.flags&flagKeyed != 0 && take > 0 {
-			goOn := true
-			envelope.Walk(c.frame, r.payload(c.length), func(i int, e *envelope.Message) bool {
-				if i < skip {
-					return true
-				}
-				if i >= skip+take {
-					return false
-				}
-				goOn = fn(hashKey(e.Key))
-				return goOn
-			})
-			return goOn
-		}
-		for range take {
-			if !fn(0) {
-				return false
-			}
-		}
-		return true
-	})
+	var r Reader
+	for r.Reset(s); r.step() && fn(hashKey(r.msg.Key)); {
+	}
 }
 
 // Keyed reports whether a message of the span may have a key.
 func (s Span) Keyed() bool { return s.keyed }
-
-// attrs is what the header of a record tells about its payload.
-type attrs struct {
-	frame      envelope.Kind
-	count      int
-	size       int // bytes of the bodies
-	priority   uint8
-	keyed      bool
-	keyHash    uint64
-	ttl, delay int64
-}
-
-// attributes reads a payload.
-func attributes(payload []byte, accept envelope.Accept) attrs {
-	kind, count := envelope.Detect(payload, accept)
-	a := attrs{frame: kind, count: count, size: len(payload), priority: defaultPriority}
-	if kind == envelope.Raw {
-		return a
-	}
-	a.size = 0
-	envelope.Walk(kind, payload, func(i int, m *envelope.Message) bool {
-		a.size += len(m.Body)
-		a.keyed = a.keyed || len(m.Key) > 0
-		if i == 0 {
-			a.keyHash, a.ttl, a.delay = hashKey(m.Key), m.TTL, m.Delay
-			if m.Priority >= 0 {
-				a.priority = uint8(m.Priority)
-			}
-		}
-		return true
-	})
-	return a
-}
 
 // hashKey is FNV-1a over the key; 0 means that there is none.
 func hashKey(key []byte) uint64 {

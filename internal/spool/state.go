@@ -40,10 +40,12 @@ func readStart(dir string, log *slog.Logger) (Start, error) {
 	if err := json.Unmarshal(data, &s); err == nil && s.UUID != (UUID{}) {
 		return s, nil
 	}
+	// A copy, and not the file itself: until the new one is there, a kill must
+	// leave what tells the next start that the landing is its own.
 	aside := path + ".damaged"
-	log.Error("the spool's state file is damaged and put aside", "file", path, "aside", aside)
-	if err := os.Rename(path, aside); err != nil {
-		return Start{}, fmt.Errorf("put the damaged state file aside: %w", err)
+	log.Error("the spool's state file is damaged; a copy is kept", "file", path, "copy", aside)
+	if err := os.WriteFile(aside, data, 0o600); err != nil {
+		log.Error("no copy of the damaged state file", "error", err)
 	}
 	return Start{damaged: true}, nil
 }
@@ -72,12 +74,12 @@ func (s Start) advance(dir string, highest uint64) (Start, error) {
 // before writeAtomic returns.
 func writeAtomic(path string, data []byte) error {
 	tmp := path + ".tmp"
-	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|os.O_SYNC, 0o600)
 	if err != nil {
 		return err
 	}
 	_, err = f.Write(data)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+	if err := errors.Join(err, f.Close()); err != nil {
 		return err
 	}
 	if err := os.Rename(tmp, path); err != nil {
