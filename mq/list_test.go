@@ -136,7 +136,7 @@ func TestListPOSIX(t *testing.T) {
 		}
 	}
 
-	dir, err := os.MkdirTemp("", "mq test") //nolint:usetesting // other users may not enter t.TempDir
+	dir, err := os.MkdirTemp("", "mq test") // other users may not enter t.TempDir
 	if err != nil {
 		t.Fatal(err)
 	}
