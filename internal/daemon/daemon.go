@@ -230,8 +230,9 @@ func (d *Daemon) show(w *worker) {
 	d.routes = append(d.routes, w)
 }
 
-// start runs a planned route. A route that fails later is held, and the others
-// go on.
+// start runs a planned route and returns when its queue is there, or found
+// unusable: whoever sees the pid file may send. A route that fails later is held,
+// and the others go on.
 func (d *Daemon) start(p *plan) (*worker, error) {
 	name := p.cfg.Name
 	if d.totals[name] == nil {
@@ -251,6 +252,10 @@ func (d *Daemon) start(p *plan) (*worker, error) {
 		}
 		return err
 	})
+	select {
+	case <-r.ready:
+	case <-w.done:
+	}
 	return w, nil
 }
 

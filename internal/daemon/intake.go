@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"sync"
 	"syscall"
 	"time"
 
@@ -31,14 +32,17 @@ const (
 // intake moves messages from the queue into the landing until ctx ends.
 func (r *route) intake(ctx context.Context) {
 	r.batches.Add(r.landing.Take()...) // what a former daemon left
+	ready := sync.OnceFunc(func() { close(r.ready) })
 	for ctx.Err() == nil {
 		src, err := openSource(ctx, &r.cfg, r.swap && !r.landing.Stats().Locked, r.log)
 		if err != nil {
 			r.setHeld(err)
+			ready()
 			r.pause(ctx, nil)
 			continue
 		}
 		r.setSource(src)
+		ready()
 		err = r.drain(ctx, src)
 		r.setSource(nil)
 		r.batches.Add(r.landing.Take()...)

@@ -51,6 +51,7 @@ type route struct {
 	gate    *forward.Gate
 
 	swap  bool          // this host swaps: unlocked memory may be away
+	ready chan struct{} // closed when the queue was opened, or found unusable, for the first time
 	nudge chan struct{} // look at the queue again now
 	trim  *time.Timer
 
@@ -128,7 +129,7 @@ func openRoute(p *plan, total *totals, at places, log *slog.Logger) (*route, err
 	r := &route{
 		cfg: cfg, log: log, landing: landing, batches: p.batches, dest: p.dest, total: total,
 		gate:  forward.NewGate(forward.Backoff{Initial: cfg.RetryInitial, Max: cfg.RetryMax}, nil),
-		nudge: make(chan struct{}, 1), swap: swap,
+		ready: make(chan struct{}), nudge: make(chan struct{}, 1), swap: swap,
 	}
 	r.trim = time.AfterFunc(trimAfter, func() { r.landing.Trim() })
 	r.trim.Stop()

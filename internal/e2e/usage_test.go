@@ -115,7 +115,6 @@ func TestFlags(t *testing.T) {
 	if st := d.status(); len(st.Routes) != 1 || st.Routes[0].Name != "default" || st.Routes[0].Queue != d.routes[0].queue || st.PID != cmd.Process.Pid {
 		t.Errorf("status %+v: the flag holds over the environment", st)
 	}
-	eventually(t, 5*time.Second, "queue", func() bool { return d.route("").QueueBytes > 0 })
 	d.send(9, "to standard output")
 	eventually(t, 5*time.Second, "output", func() bool { return strings.HasSuffix(stdout.String(), "\n") })
 	var o struct {

@@ -1,9 +1,10 @@
 package spool
 
 import (
-	"github.com/mqdaemon/mqd/internal/envelope"
 	"strings"
 	"testing"
+
+	"github.com/mqdaemon/mqd/internal/envelope"
 )
 
 // benchFrame is a frame of messages of 256 bytes, as full as it gets.

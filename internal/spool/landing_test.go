@@ -135,6 +135,22 @@ func TestMessagesKeepContentTypeAndID(t *testing.T) {
 	}
 }
 
+// A payload that this version reads otherwise than the one that sealed it goes as
+// it is, and what lies behind it with it.
+func TestPayloadThatCannotBeReadGoesAsItIs(t *testing.T) {
+	l, _ := open(t, testConfig(t))
+	defer l.Close()
+	r := record(l.cur.mem[l.cur.end:])
+	land(t, l, 1, pack("a", "b"))
+	land(t, l, 1, []byte("behind"))
+	frame := r.payload(r.commit().length)
+	frame[0] = 'x'
+	got := read(l.Take())
+	if len(got) != 3 || got[0].body != string(frame) || got[2].body != "behind" {
+		t.Errorf("read %+v", got)
+	}
+}
+
 func TestKillKeepsWhatIsNotSettled(t *testing.T) {
 	cfg := testConfig(t)
 	l, _ := open(t, cfg)

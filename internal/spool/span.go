@@ -83,13 +83,15 @@ func (r *Reader) step() bool {
 	r.left--
 	r.index++
 	if r.part++; r.part < r.count {
-		return r.in.Next(&r.msg)
+		r.decode()
+	} else {
+		r.enter()
 	}
-	return r.enter()
+	return true
 }
 
 // enter goes to the next record, and in the span's first one to where it begins.
-func (r *Reader) enter() bool {
+func (r *Reader) enter() {
 	rec := record(r.slab.mem[r.next:])
 	c := rec.commit()
 	if r.count > 0 {
@@ -98,13 +100,23 @@ func (r *Reader) enter() bool {
 	r.off, r.next, r.count = r.next, r.next+recordSize(int(c.length)), rec.u32(offCount)
 	if c.frame == envelope.Raw {
 		r.msg = envelope.Message{Body: rec.payload(c.length)}
-		return true
+		return
 	}
 	r.in.Reset(c.frame, rec.payload(c.length))
 	for range r.part {
 		r.in.Next(&r.msg)
 	}
-	return r.in.Next(&r.msg)
+	r.decode()
+}
+
+// decode reads the next message of a record. The payload is the one that was
+// sealed, so it can fail only where a former version read more than this one:
+// then the payload goes as it is, and no message is dropped.
+func (r *Reader) decode() {
+	if !r.in.Next(&r.msg) {
+		rec := record(r.slab.mem[r.off:])
+		r.msg = envelope.Message{Body: rec.payload(rec.commit().length)}
+	}
 }
 
 // Cut splits the span behind the longest run within both limits, which has one
