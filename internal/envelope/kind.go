@@ -1,9 +1,6 @@
 package envelope
 
-import (
-	"fmt"
-	"strings"
-)
+import "fmt"
 
 // Kind says how a kernel message is to be read. The zero Kind is none of them.
 // The values are stored in spool records: they never change.
@@ -40,36 +37,6 @@ type Accept uint8
 
 // AcceptAll looks for every kind. It is what a route does by default.
 const AcceptAll Accept = 1<<Raw | 1<<Envelope | 1<<JSON | 1<<PHP
-
-// ParseAccept reads the accept list of a route: names out of envelope, json,
-// php and raw, in any order. An empty list, an unknown name and a name given
-// twice are errors.
-func ParseAccept(names []string) (Accept, error) {
-	if len(names) == 0 {
-		return 0, fmt.Errorf("accept: empty list, want one or more of %s", strings.Join(AcceptAll.Names(), ", "))
-	}
-	var a Accept
-	for _, name := range names {
-		k := kindOf(name)
-		if k == 0 {
-			return 0, fmt.Errorf("accept: unknown kind %q, want one or more of %s", name, strings.Join(AcceptAll.Names(), ", "))
-		}
-		if a.Has(k) {
-			return 0, fmt.Errorf("accept: %q given twice", name)
-		}
-		a |= 1 << k
-	}
-	return a, nil
-}
-
-func kindOf(name string) Kind {
-	for _, known := range kinds {
-		if known.name == name {
-			return known.kind
-		}
-	}
-	return 0
-}
 
 // Has reports whether k is in the set.
 func (a Accept) Has(k Kind) bool { return a&(1<<k) != 0 }

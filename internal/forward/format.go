@@ -60,24 +60,6 @@ func (f Format) String() string {
 	return formats[f].name
 }
 
-// MarshalText gives the name.
-func (f Format) MarshalText() ([]byte, error) {
-	if int(f) >= len(formats) {
-		return nil, fmt.Errorf("format %d: no such format", uint8(f))
-	}
-	return []byte(formats[f].name), nil
-}
-
-// UnmarshalText takes the name.
-func (f *Format) UnmarshalText(text []byte) error {
-	v, err := ParseFormat(string(text))
-	if err != nil {
-		return err
-	}
-	*f = v
-	return nil
-}
-
 // ContentType is the media type of a request in this format. A Raw request
 // has the content type of its message instead, if the message has one.
 func (f Format) ContentType() string {

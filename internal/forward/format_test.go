@@ -295,13 +295,8 @@ func TestFormatNames(t *testing.T) {
 		if f.String() != f.name || f.ContentType() != f.contentType || f.OneByOne() != f.oneByOne {
 			t.Errorf("%v: %q %q %v", f.name, f.String(), f.ContentType(), f.OneByOne())
 		}
-		text, err := f.MarshalText()
-		if err != nil || string(text) != f.name {
-			t.Errorf("%v.MarshalText = %q, %v", f.Format, text, err)
-		}
-		var back Format
-		if err := back.UnmarshalText(text); err != nil || back != f.Format {
-			t.Errorf("UnmarshalText(%q) = %v, %v", text, back, err)
+		if back, err := ParseFormat(f.name); err != nil || back != f.Format {
+			t.Errorf("ParseFormat(%q) = %v, %v", f.name, back, err)
 		}
 	}
 	for _, name := range []string{"", "JSON", "xml", "raw "} {
