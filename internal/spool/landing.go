@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 
 	"github.com/mqdaemon/mqd/internal/envelope"
@@ -128,9 +129,10 @@ func (l *Landing) leave() {
 
 // take finds a free slab of at least size bytes or makes one. The caller holds mu.
 func (l *Landing) take(size int) (*slab, error) {
-	for i, s := range l.free {
-		if len(s.mem) >= size {
-			l.free = append(l.free[:i], l.free[i+1:]...)
+	// The slab freed last is still in the processor's cache.
+	for i := len(l.free) - 1; i >= 0; i-- {
+		if s := l.free[i]; len(s.mem) >= size {
+			l.free = slices.Delete(l.free, i, i+1)
 			return s, nil
 		}
 	}

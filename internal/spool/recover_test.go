@@ -249,7 +249,9 @@ func TestFoundSlabIsFilledWhole(t *testing.T) {
 	l, _ = open(t, cfg)
 	defer l.Close()
 	l.canary = canary
-	if err := errors.Join(l.Settle(l.Take()), l.next()); err != nil {
+	found := l.Take()
+	land(t, l, 1, []byte("y")) // so that the slab it is in is not the one opened next
+	if err := errors.Join(l.Settle(found), l.next()); err != nil {
 		t.Fatal(err)
 	}
 	if n := tail(l.cur.mem[slabPage:], canary); l.cur.path != path || n != 0 {
