@@ -30,6 +30,7 @@ type Sleeper struct{ s *sleeper }
 
 func NewSleeper() Sleeper {
 	s := Sleeper{newSleeper()}
+	s.s.tid.Store(int64(unix.Gettid()))
 	s.s.asleep.Store(true)
 	return s
 }

@@ -34,18 +34,23 @@ const (
 // (both sequentially consistent). So either the sleeper sees stop and does not
 // sleep, or the interrupter sees asleep and signals.
 type sleeper struct {
-	tid    int
+	tid    atomic.Int64 // of the thread it sleeps on, while asleep is set
 	stop   atomic.Uint32
 	asleep atomic.Bool
 	left   chan struct{} // holds 1: the sleeper has left after stop was set
 }
 
 func newSleeper() *sleeper {
-	return &sleeper{tid: unix.Gettid(), left: make(chan struct{}, 1)}
+	return &sleeper{left: make(chan struct{}, 1)}
 }
 
 // sleep waits for a message in q without taking it, see [msgrcvNothing].
 func (s *sleeper) sleep(id int, mtype *int64, msgtyp int64, flags int) syscall.Errno {
+	// The goroutine keeps its thread while it may sleep, and no longer: what it
+	// wakes afterwards can then run here, and need not wait for another thread.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	s.tid.Store(int64(unix.Gettid()))
 	errno := unix.EINTR
 	s.asleep.Store(true)
 	if s.stop.Load() == 0 {
@@ -73,7 +78,7 @@ func (s *sleeper) interrupt(reason uint32) {
 	defer timer.Stop()
 	for s.asleep.Load() {
 		// ESRCH and EAGAIN are answered by the next round.
-		_ = unix.Tgkill(pid, s.tid, unix.SIGURG)
+		_ = unix.Tgkill(pid, int(s.tid.Load()), unix.SIGURG)
 		select {
 		case <-s.left:
 		case <-timer.C:
@@ -83,8 +88,8 @@ func (s *sleeper) interrupt(reason uint32) {
 	}
 }
 
-// Waiter waits for messages on one thread, again and again, at the cost of one
-// system call each time. It is made by [SysV.NewWaiter].
+// Waiter waits for messages again and again, without setting up its cancellation
+// each time. It is made by [SysV.NewWaiter].
 type Waiter struct {
 	q       *SysV
 	ctx     context.Context
@@ -95,12 +100,9 @@ type Waiter struct {
 	closed  bool
 }
 
-// NewWaiter makes a Waiter for the calling goroutine and locks that goroutine to
-// its thread until Close. Wait and Close must be called from the same goroutine.
-// When ctx is done, Wait returns ctx.Err(); if it never can be, nothing watches
-// it.
+// NewWaiter makes a Waiter. Its methods must not be called at the same time. When
+// ctx is done, Wait returns ctx.Err(); if it never can be, nothing watches it.
 func (q *SysV) NewWaiter(ctx context.Context) *Waiter {
-	runtime.LockOSThread()
 	w := &Waiter{q: q, ctx: ctx, op: "wait", sleeper: newSleeper(), release: func() bool { return true }}
 	q.mu.Lock()
 	if q.sleepers != nil {
@@ -115,7 +117,7 @@ func (q *SysV) NewWaiter(ctx context.Context) *Waiter {
 	return w
 }
 
-// Close ends the use of w and unlocks the goroutine from its thread.
+// Close ends the use of w.
 func (w *Waiter) Close() {
 	if w.closed {
 		return
@@ -125,7 +127,6 @@ func (w *Waiter) Close() {
 	w.q.mu.Lock()
 	delete(w.q.sleepers, w.sleeper)
 	w.q.mu.Unlock()
-	runtime.UnlockOSThread()
 }
 
 // Wait sleeps until a message is on the queue. The message stays there and

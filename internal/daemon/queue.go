@@ -40,7 +40,7 @@ type heldError struct{ why, do string }
 func (e *heldError) Error() string { return e.why + "; type: " + e.do }
 
 // openSource opens or makes the queue of a route and makes sure that clients can
-// only write to it. A System V queue locks the calling goroutine to its thread.
+// only write to it.
 //
 // peek asks for the hand-off that needs no locked memory; a POSIX queue and an old
 // kernel do not have it.
