@@ -27,7 +27,7 @@ type commands struct {
 type settings struct {
 	Config    string  `placeholder:"FILE" env:"MQD_CONFIG" help:"TOML file with the routes."`
 	Queue     *string `placeholder:"ADDR" env:"MQD_QUEUE" help:"Queue of the one route that flags describe (sysv:0x6d716431)."`
-	To        *string `placeholder:"URL" env:"MQD_TO" help:"Destination of that route: http://, https:// or stdout: (stdout:)."`
+	To        *string `placeholder:"URL" env:"MQD_TO" help:"Destination of that route: http://, https://, stdout: or discard: (stdout:)."`
 	Format    *string `placeholder:"F" env:"MQD_FORMAT" help:"Format of that route: cloudevents, json, ndjson, lines or raw (cloudevents)."`
 	State     *string `placeholder:"DIR" env:"MQD_STATE" help:"State directory (/var/lib/mqd, or of the user)."`
 	Runtime   *string `placeholder:"DIR" env:"MQD_RUNTIME" help:"Runtime directory (/run/mqd, or of the user)."`
@@ -182,20 +182,10 @@ type env struct {
 	stops, signals <-chan os.Signal
 }
 
-// exited carries kong's wish to end, after --help, out of its parser.
-type exited int
-
 // run parses args and runs the command they name.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer, stops, signals <-chan os.Signal) (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			if _, ok := r.(exited); !ok {
-				panic(r)
-			}
-			err = nil
-		}
-	}()
+func run(ctx context.Context, args []string, stdout, stderr io.Writer, stops, signals <-chan os.Signal) error {
 	var c commands
+	over := false // --help was printed: kong goes on where a program would have ended
 	parser, err := kong.New(&c,
 		kong.Name("mqd"),
 		kong.Description("Take messages from kernel queues and forward them: at once while it is quiet, in batches while it is busy."),
@@ -203,7 +193,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, stops, si
 		kong.ConfigureHelp(kong.HelpOptions{FlagsLast: true}),
 		kong.Help(cli.HelpPrinter(cli.DaemonCodes)),
 		cli.ExactStrings(),
-		kong.Exit(func(code int) { panic(exited(code)) }),
+		kong.Exit(func(int) { over = true }),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(env{stdout, stderr, stops, signals}),
 	)
@@ -211,6 +201,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, stops, si
 		return err
 	}
 	k, err := parser.Parse(args)
+	if over {
+		return nil
+	}
 	if err != nil {
 		return err
 	}

@@ -76,6 +76,27 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 }
 
+// patience bounds every wait for something that should have come long ago.
+const patience = time.Minute
+
+func (r *receiver) wait(all <-chan struct{}) error {
+	select {
+	case <-all:
+		return nil
+	case <-time.After(patience):
+		return fmt.Errorf("%d of %d messages after %v", r.count.Load(), r.want, patience)
+	}
+}
+
+func single(arrived <-chan time.Time) (time.Time, error) {
+	select {
+	case at := <-arrived:
+		return at, nil
+	case <-time.After(patience):
+		return time.Time{}, fmt.Errorf("a single message did not come within %v", patience)
+	}
+}
+
 // daemon times one sender, mqd and a receiver, and then quiet traffic.
 func (b *bench) daemon(f *figure, quiet *latencies) (err error) {
 	dir, err := os.MkdirTemp("", "mqd-bench-")
@@ -106,7 +127,9 @@ func (b *bench) daemon(f *figure, quiet *latencies) (err error) {
 	if err := b.role("send", key).Run(); err != nil {
 		return fmt.Errorf("sender: %w", err)
 	}
-	<-recv.all
+	if err := recv.wait(recv.all); err != nil {
+		return err
+	}
 	took := time.Since(begin)
 	cpu, err := cpuOf(daemon.Process.Pid)
 	if err != nil {
@@ -140,14 +163,21 @@ func (l *latencies) measure(key mq.Key, url string, arrived <-chan time.Time) er
 		if err := q.TrySend(mq.Message{Type: 1, Body: body}); err != nil {
 			return err
 		}
-		l.viaDaemon = append(l.viaDaemon, (<-arrived).Sub(begin))
+		at, err := single(arrived)
+		if err != nil {
+			return err
+		}
+		l.viaDaemon = append(l.viaDaemon, at.Sub(begin))
 		<-tick.C
 		begin = time.Now()
 		resp, err := http.Post(url+"/direct", "text/plain", bytes.NewReader(body))
 		if err != nil {
 			return err
 		}
-		l.direct = append(l.direct, (<-arrived).Sub(begin))
+		if at, err = single(arrived); err != nil {
+			return err
+		}
+		l.direct = append(l.direct, at.Sub(begin))
 		if _, err := io.Copy(io.Discard, resp.Body); err != nil {
 			return err
 		}

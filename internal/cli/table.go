@@ -30,7 +30,6 @@ type Colour string
 // The colours in use. Plain leaves the text as it is.
 const (
 	Plain  Colour = ""
-	Bold   Colour = "1"
 	Red    Colour = "31"
 	Green  Colour = "32"
 	Yellow Colour = "33"
