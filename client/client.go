@@ -223,9 +223,9 @@ func (c *Client) open() (*door, error) {
 	}
 	d, err := openDoor(addr)
 	if errors.Is(err, fs.ErrNotExist) {
-		// The daemon makes the queue and never removes it, so it did not run
-		// since the machine started.
-		return nil, fmt.Errorf("%w: %w", ErrNotRunning, err)
+		// The daemon makes the queue and never removes it: it did not run since
+		// the machine started, or somebody removed the queue.
+		return nil, fmt.Errorf("%w, or somebody removed its queue: %w", ErrNotRunning, err)
 	}
 	if err != nil {
 		return nil, err

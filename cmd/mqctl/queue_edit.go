@@ -162,7 +162,7 @@ type queueRmCmd struct {
 
 // Help is the explanation in --help.
 func (queueRmCmd) Help() string {
-	return `The messages that wait on the queue are lost; how many, it says. A queue that mqd uses comes back within a second, empty. Because of what it does, the queue must be named: that of the daemon is never meant by itself.`
+	return `The messages that wait on the queue are lost; how many, it says. A System V queue that mqd uses comes back within a second, empty; a POSIX queue after mqctl flush. Because of what it does, the queue must be named: that of the daemon is never meant by itself.`
 }
 
 // Examples are those in --help.

@@ -43,7 +43,7 @@ func (runCmd) Examples() string {
 	return `mqd                                          print what arrives on the default queue
 mqd --to http://127.0.0.1:8080/in            forward it to an HTTP service
 mqd --config /etc/mqd.toml                   several routes
-kill -USR1 $(cat /run/mqd/mqd.pid)           look at the doors, send what is pending now
+kill -USR1 $(cat /run/mqd/mqd.pid)           look at the queues, send what is pending now
 
 Signals: USR1 flush, HUP reload the configuration, USR2 log the state, TERM and INT stop.
 `

@@ -14,7 +14,7 @@ const (
 	StateHeld       = "held"
 )
 
-// wakePace is the least time between two probes that Wake asks for.
+// wakePace is the least time between two probes that Wake brought forward.
 const wakePace = time.Second
 
 // Gate is the back-off that all slots of one route share; it stands between the
@@ -40,7 +40,8 @@ type Gate struct {
 	unwatch    func() bool // ends the watch on the context of the probe
 	next       time.Time   // when the next probe may go
 	floor      time.Time   // end of the longest Retry-After
-	lastTry    time.Time   // when the last probe went, or the first failure came
+	cut        bool        // Wake brought the next probe forward
+	lastCut    time.Time   // when the last probe went that it did so for
 	woken      bool        // Wake came while this probe was on its way
 	lastErr    string
 	changed    chan struct{} // closed when those who wait must look again; nil if nobody waits
@@ -97,7 +98,10 @@ func (g *Gate) enter(ctx context.Context) (p Pass, ok bool, delay time.Duration,
 	}
 	now := time.Now()
 	if !g.probing && !now.Before(g.next) {
-		g.probing, g.woken, g.lastTry = true, false, now
+		g.probing, g.woken = true, false
+		if g.cut {
+			g.cut, g.lastCut = false, now
+		}
 		p := Pass{g.generation}
 		g.unwatch = context.AfterFunc(ctx, func() { g.abandon(p) })
 		return p, true, 0, nil
@@ -161,12 +165,9 @@ func (g *Gate) succeed(now time.Time) (changed bool) {
 
 // fail counts a failure and sets the time of the next probe.
 func (g *Gate) fail(now time.Time, r Result) (changed bool) {
-	if !g.probing {
-		g.lastTry = now
-	}
 	g.endProbe()
 	g.failures++
-	g.next = now.Add(g.backoff.Delay(g.failures, g.rnd))
+	g.next, g.cut = now.Add(g.backoff.Delay(g.failures, g.rnd)), false
 	if g.woken {
 		g.cutBackoff(now)
 	}
@@ -206,7 +207,7 @@ func (g *Gate) abandon(p Pass) {
 }
 
 // Wake cuts the running back-off once, for SIGUSR1: the next probe goes as soon
-// as no Retry-After forbids it and a second has passed since the last try. While
+// as no Retry-After forbids it, at most once a second by this way. While
 // a probe is on its way, Wake is remembered and cuts the back-off after it. Wake
 // does nothing while the route is well.
 func (g *Gate) Wake() {
@@ -224,14 +225,14 @@ func (g *Gate) Wake() {
 
 // cutBackoff brings the next probe forward, never back.
 func (g *Gate) cutBackoff(now time.Time) {
-	next := g.lastTry.Add(wakePace)
+	next := g.lastCut.Add(wakePace)
 	for _, t := range []time.Time{now, g.floor} {
 		if next.Before(t) {
 			next = t
 		}
 	}
 	if next.Before(g.next) {
-		g.next = next
+		g.next, g.cut = next, true
 	}
 }
 

@@ -271,13 +271,15 @@ func TestGateWakeReleasesWaiter(t *testing.T) {
 	})
 }
 
-// TestGateWakeDoesNotDelay: a Wake just after a failure asks for a second, but
-// our own back-off may be shorter.
+// TestGateWakeDoesNotDelay: a Wake soon after the probe of another waits for the
+// rest of a second, but our own back-off may be shorter.
 func TestGateWakeDoesNotDelay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGate()
 		g.Report(pass(t, g), down)
 		g.Wake()
-		passAfter(t, g, 200*time.Millisecond)
+		g.Report(passAfter(t, g, 0), down)
+		g.Wake()
+		passAfter(t, g, 400*time.Millisecond)
 	})
 }
