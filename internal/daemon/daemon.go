@@ -51,6 +51,8 @@ type Daemon struct {
 	mu     sync.Mutex // guards what follows
 	routes []*worker  // in the order of the configuration
 	failed []*failure // routes that a reload could not start
+
+	stale bool // a reload could not write routes.json
 }
 
 // failure is a route that could not be started, and why. It is tried again every
@@ -186,9 +188,9 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 // work is what lies between start and stop.
 func (d *Daemon) work(ctx context.Context, server *task) error {
 	if err := d.announce(); err != nil {
-		return err
+		return fmt.Errorf("%w: %w", ErrNotStarted, err)
 	}
-	for _, name := range strangers(d.at.state, d.cfg.Routes) {
+	for _, name := range strangers(d.at, d.cfg.Routes) {
 		d.log.Warn("there is a spool of a route that is not configured; what waits there is kept until a route of that name is back", "route", name)
 	}
 	d.log.Info("mqd runs", "pid", os.Getpid(), "routes", len(d.cfg.Routes), "state", d.at.state, "runtime", d.at.runtime)

@@ -34,7 +34,7 @@ func makePlaces(state, runtime string) (places, error) {
 	if err := makeDir(runtime, runtimeMode); err != nil {
 		return at, err
 	}
-	if err := makeDir(filepath.Join(state, "spool"), spoolMode); err != nil {
+	if err := makeSpool(filepath.Join(state, "spool")); err != nil {
 		return at, err
 	}
 	var err error
@@ -43,8 +43,9 @@ func makePlaces(state, runtime string) (places, error) {
 }
 
 // makeDir makes dir with this mode; the umask is not asked. One that is there gets
-// the mode if it is empty or was used by an mqd before; any other, such as /tmp, is
-// left as it is, and refused if others may write to it.
+// the mode if it is empty or was used by an mqd of this user before; any other is
+// left as it is, and refused if others may write to it, as is one with a sticky
+// bit, such as /tmp.
 //
 // It also refuses one that belongs to another user than root or oneself, and a
 // link that another user made: whoever owns the directory could put another
@@ -63,13 +64,13 @@ func makeDir(dir string, mode fs.FileMode) error {
 				dir, st.Uid, os.Geteuid())
 		}
 	}
-	is := fs.FileMode(st.Mode).Perm()
+	is, shared := fs.FileMode(st.Mode).Perm(), st.Mode&unix.S_ISVTX != 0
 	switch {
-	case is == mode:
+	case is == mode && !shared:
 		return nil
-	case int(st.Uid) == os.Geteuid() && ours(dir):
+	case int(st.Uid) == os.Geteuid() && !shared && ours(dir):
 		return os.Chmod(dir, mode)
-	case is&0o022 != 0:
+	case is&0o022 != 0 || shared:
 		return fmt.Errorf("directory %s may be written by others (mode %#o): name one of its own", dir, is)
 	}
 	return nil
@@ -78,20 +79,43 @@ func makeDir(dir string, mode fs.FileMode) error {
 // ours reports whether a directory is empty or has something of mqd in it.
 func ours(dir string) bool {
 	entries, err := os.ReadDir(dir)
-	return err == nil && (len(entries) == 0 || filepath.Base(dir) == "spool" || slices.ContainsFunc(entries, func(e fs.DirEntry) bool {
-		return e.Name() == client.RoutesName || e.Name() == lockName
+	return err == nil && (len(entries) == 0 || slices.ContainsFunc(entries, func(e fs.DirEntry) bool {
+		var st unix.Stat_t
+		return (e.Name() == client.RoutesName || e.Name() == lockName) && e.Type().IsRegular() &&
+			unix.Lstat(filepath.Join(dir, e.Name()), &st) == nil && int(st.Uid) == os.Geteuid()
 	}))
 }
 
-// strangers gives the names of spools whose route is not configured.
-func strangers(state string, routes []config.Route) []string {
-	entries, err := os.ReadDir(filepath.Join(state, "spool"))
+// makeSpool makes the directory of the spools in a state directory. One that is
+// there with another mode is somebody else's: --state /var would find /var/spool.
+func makeSpool(dir string) error {
+	if err := os.Mkdir(dir, spoolMode); err == nil {
+		return os.Chmod(dir, spoolMode)
+	} else if !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	var st unix.Stat_t
+	if err := unix.Lstat(dir, &st); err != nil {
+		return &os.PathError{Op: "lstat", Path: dir, Err: err}
+	}
+	if st.Mode&^unix.S_ISGID != unix.S_IFDIR|spoolMode || int(st.Uid) != os.Geteuid() {
+		return fmt.Errorf("%s is not a directory of uid %d with mode %#o: name another state directory, or give it that owner and mode",
+			dir, os.Geteuid(), spoolMode)
+	}
+	return nil
+}
+
+// strangers gives the names of landings that hold something and whose route is
+// not configured.
+func strangers(at places, routes []config.Route) []string {
+	entries, err := os.ReadDir(filepath.Join(at.state, "spool"))
 	if err != nil {
-		return nil // nothing was ever kept, or whoever asks may not look
+		return nil
 	}
 	var names []string
 	for _, e := range entries {
-		if !slices.ContainsFunc(routes, func(r config.Route) bool { return r.Name == e.Name() }) {
+		held, err := os.ReadDir(filepath.Join(at.landing, e.Name()))
+		if err == nil && len(held) > 0 && !slices.ContainsFunc(routes, func(r config.Route) bool { return r.Name == e.Name() }) {
 			names = append(names, e.Name())
 		}
 	}

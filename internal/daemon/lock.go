@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -50,13 +51,14 @@ func lockQueue(addr mq.Addr) (*os.File, error) {
 	}
 	name := strings.ReplaceAll(strings.ReplaceAll(addr.String(), "/", "%"), ":", "-")
 	path := fmt.Sprintf("/dev/shm/mqd-%d-%d-%s.lock", os.Geteuid(), ns.Ino, name)
+	var err error
 	for range 3 {
-		f, err := openOwn(path)
-		if err != nil {
+		var f *os.File
+		if f, err = openOwn(path); err != nil {
 			if os.Geteuid() == 0 && os.RemoveAll(path) == nil {
 				continue
 			}
-			return nil, fmt.Errorf("queue %s: %w: %w", addr, errNoLock, err)
+			break
 		}
 		if err := takeLock(f); err != nil {
 			return nil, errors.Join(fmt.Errorf("queue %s: %w (lock %s)", addr, err, path), f.Close())
@@ -69,7 +71,7 @@ func lockQueue(addr mq.Addr) (*os.File, error) {
 			return nil, err
 		}
 	}
-	return nil, fmt.Errorf("lock queue %s: %s changes all the time: %w", addr, path, ErrInUse)
+	return nil, fmt.Errorf("queue %s: %w: %w", addr, errNoLock, cmp.Or(err, fmt.Errorf("%s changes all the time", path)))
 }
 
 // errNoLock is in the error of lockQueue if there is no lock to be had.
@@ -106,10 +108,14 @@ func takeLock(f *os.File) error {
 	return err
 }
 
-// unlockQueue gives the queue back. The name goes first, while the lock is held.
+// unlockQueue gives the queue back. The name goes first, while the lock is held,
+// and only if it is still that of our lock.
 func unlockQueue(f *os.File) error {
 	if f == nil {
 		return nil
+	}
+	if !sameFile(f, f.Name()) {
+		return f.Close()
 	}
 	return errors.Join(os.Remove(f.Name()), f.Close())
 }

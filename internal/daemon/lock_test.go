@@ -97,8 +97,24 @@ func TestMakeDir(t *testing.T) {
 	if err := makeDir(shared, runtimeMode); err == nil || mode(shared) != 0o777|os.ModeSticky {
 		t.Errorf("a shared directory: %v, mode %v", err, mode(shared))
 	}
+	// Somebody else's spool in a directory that is taken for the state.
+	if err := errors.Join(os.Mkdir(filepath.Join(base, "spool"), 0o755), os.Chmod(filepath.Join(base, "spool"), 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	if err := makeSpool(filepath.Join(base, "spool")); err == nil || mode(filepath.Join(base, "spool")) != 0o755 {
+		t.Errorf("the spool of somebody else: %v", err)
+	}
 	if os.Geteuid() != 0 {
 		return
+	}
+	// A name of ours that somebody else put there makes nothing ours.
+	marked := filepath.Join(base, "marked")
+	if err := errors.Join(os.Mkdir(marked, 0o755), os.WriteFile(filepath.Join(marked, lockName), nil, 0o600),
+		os.Chown(filepath.Join(marked, lockName), 33, 33), os.Chmod(marked, 0o777)); err != nil {
+		t.Fatal(err)
+	}
+	if err := makeDir(marked, runtimeMode); err == nil || mode(marked) != 0o777 {
+		t.Errorf("a directory marked by another user: %v, mode %v", err, mode(marked))
 	}
 	theirs := filepath.Join(base, "theirs")
 	if err := errors.Join(os.Mkdir(theirs, 0o755), os.Chown(theirs, 33, 33)); err != nil {

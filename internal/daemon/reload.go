@@ -94,7 +94,9 @@ func (d *Daemon) exchange(next *config.Config, plans []*plan) (stop bool, err er
 		return slices.IndexFunc(next.Routes, func(r config.Route) bool { return r.Name == name })
 	}
 	slices.SortFunc(now, func(a, b *worker) int { return place(a.cfg.Name) - place(b.cfg.Name) })
-	errs = append(errs, writeRoutes(d.at, next.Routes))
+	err = writeRoutes(d.at, next.Routes)
+	d.stale = err != nil
+	errs = append(errs, err)
 	// Until here status shows the old routes, and from here on the new ones.
 	d.mu.Lock()
 	before := d.failed
@@ -115,8 +117,14 @@ func (d *Daemon) exchange(next *config.Config, plans []*plan) (stop bool, err er
 	return false, errors.Join(errs...)
 }
 
-// startFailed tries again to start the routes that could not be started.
-func (d *Daemon) startFailed() {
+// unfinished reports whether a reload left something to be tried again.
+func (d *Daemon) unfinished() bool { return d.stale || len(d.failed) > 0 }
+
+// finish tries again what a reload could not do.
+func (d *Daemon) finish() {
+	if d.stale {
+		d.stale = writeRoutes(d.at, d.cfg.Routes) != nil
+	}
 	d.mu.Lock()
 	failed := slices.Clone(d.failed)
 	d.mu.Unlock()

@@ -11,21 +11,21 @@ import (
 // serve does what signals ask for until one of them, or ctx, or a control server
 // that failed, ends the daemon.
 func (d *Daemon) serve(ctx context.Context, server *task) error {
-	again := time.NewTicker(lookAgain)
-	again.Stop()
+	var again <-chan time.Time
 	for {
-		if len(d.failed) > 0 {
-			again.Reset(lookAgain)
+		// A look at what failed is due a second after the last one, however many
+		// signals come meanwhile.
+		if again == nil && d.unfinished() {
+			again = time.After(lookAgain)
 		}
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-server.done:
 			return server.err
-		case <-again.C:
-			if d.startFailed(); len(d.failed) == 0 {
-				again.Stop()
-			}
+		case <-again:
+			again = nil
+			d.finish()
 		case sig := <-d.cfg.Stops:
 			d.log.Info("stopping", "signal", sig.String(), "stop_timeout", d.cfg.StopTimeout.String())
 			return nil

@@ -109,6 +109,11 @@ func (c commit) word() uint64 {
 
 func (r record) setCommit(c commit) { atomic.StoreUint64(r.word(offCommit), c.word()) }
 
+// untouched reports whether nobody stored a commit: it is the slab's canary yet.
+func (r record) untouched(canary byte) bool {
+	return tail(r[offCommit:offCommit+8], canary) == 0
+}
+
 func (r record) mtype() int64     { return int64(binary.NativeEndian.Uint64(r[offMType:])) }
 func (r record) setMType(t int64) { binary.NativeEndian.PutUint64(r[offMType:], uint64(t)) }
 

@@ -35,6 +35,9 @@ func Open(cfg Config) (*Landing, Recovered, error) {
 	if cfg.Size == 0 {
 		cfg.Size = LandingSize
 	}
+	if cfg.keep == nil {
+		cfg.keep = func(path string, data []byte) error { return os.WriteFile(path, data, 0o600) }
+	}
 	for _, dir := range []string{cfg.State, cfg.Dir} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return nil, rec, fmt.Errorf("open the spool of route %s: %w", cfg.Route, err)
@@ -47,20 +50,30 @@ func Open(cfg Config) (*Landing, Recovered, error) {
 	}
 	start, err := readStart(cfg.State, cfg.Log)
 	if err != nil {
-		return nil, rec, errors.Join(err, l.Close())
+		return nil, rec, errors.Join(err, l.abandon())
 	}
 	highest, err := l.recover(&start, &rec)
 	if err != nil {
-		return nil, rec, errors.Join(err, l.Close())
+		return nil, rec, errors.Join(err, l.abandon())
 	}
 	if l.start, err = start.advance(cfg.State, highest); err != nil {
-		return nil, rec, errors.Join(fmt.Errorf("open the spool of route %s: %w", cfg.Route, err), l.Close())
+		return nil, rec, errors.Join(fmt.Errorf("open the spool of route %s: %w", cfg.Route, err), l.abandon())
 	}
 	l.gen, l.seed = l.start.Starts<<32, seedOf(l.start.UUID)
 	if err := l.next(); err != nil && !errors.Is(err, ErrFull) {
-		return nil, rec, errors.Join(err, l.Close())
+		return nil, rec, errors.Join(err, l.abandon())
 	}
 	return l, rec, nil
+}
+
+// abandon ends a landing that could not be opened. What was found stays as it is,
+// settled or not: it was not looked at to the end.
+func (l *Landing) abandon() error {
+	var errs []error
+	for _, s := range append(l.live, l.free...) {
+		errs = append(errs, s.unmap())
+	}
+	return errors.Join(append(errs, l.dir.Close())...)
 }
 
 // lockDir opens a directory and locks it: two landings on the same slabs would
@@ -141,11 +154,16 @@ func (l *Landing) recover(start *Start, rec *Recovered) (highest uint64, err err
 	for _, s := range slices.Clone(l.live) {
 		if err := l.scan(s, rec); err != nil {
 			l.cfg.Log.Error("slab is damaged: what lies behind is kept in a copy", "error", err)
-			rec.Aside = append(rec.Aside, l.copyAside(s))
+			// Without a copy nothing may be cleared, and no slab reused.
+			if err := l.copyAside(s, rec); err != nil {
+				return 0, err
+			}
 			fill(s.mem[s.end:], s.canary) // the copy has it; the next start shall not find it again
 		}
 		s.canary = 0 // a former daemon wrote behind end, too: open fills all of it
-		l.restore(s, rec)
+		if err := l.restore(s, rec); err != nil {
+			return 0, err
+		}
 	}
 	return highest, nil
 }
@@ -199,6 +217,9 @@ func (l *Landing) scan(s *slab, rec *Recovered) error {
 			}
 			l.seal(s, r, c.length, time.Now().UnixNano(), c.flags)
 		default:
+			if !r.untouched(s.canary) {
+				return fmt.Errorf("slab %s: state %d in the record at byte %d is none", s.path, c.state, s.end)
+			}
 			return l.salvage(s, r, rec)
 		}
 	}
@@ -237,14 +258,22 @@ func (l *Landing) salvage(s *slab, r record, rec *Recovered) error {
 }
 
 // restore hands over the messages of s that are not settled.
-func (l *Landing) restore(s *slab, rec *Recovered) {
+func (l *Landing) restore(s *slab, rec *Recovered) error {
 	for off := offSettled; off < slabPage; off += 8 {
-		if w := *s.word(off); w != 0 {
-			s.pairs = append(s.pairs, pair{uint32(w), min(uint32(w>>32), s.used), off})
+		switch w := *s.word(off); {
+		case w == 0:
+		case uint32(w>>32) > s.used:
+			// More than there is: what it was meant for is sent again.
+			l.cfg.Log.Error("a note of settled messages is damaged", "slab", s.path, "byte", off)
+			*s.word(off) = 0
+		default:
+			s.pairs = append(s.pairs, pair{uint32(w), uint32(w >> 32), off})
 		}
 	}
 	s.normalise()
-	l.quarantine(s, rec)
+	if err := l.quarantine(s, rec); err != nil {
+		return err
+	}
 	all := Span{slab: s, off: slabPage, n: int(s.used), keyed: true}
 	var r Reader
 	next := uint32(0)
@@ -272,23 +301,27 @@ func (l *Landing) restore(s *slab, rec *Recovered) {
 	if s.settled >= s.used {
 		l.retire(s)
 	}
+	return nil
 }
 
 // quarantine keeps a copy of a slab in which a scan found damaged records, and
 // counts those as settled. The next start finds them so.
-func (l *Landing) quarantine(s *slab, rec *Recovered) {
+func (l *Landing) quarantine(s *slab, rec *Recovered) error {
 	news := slices.DeleteFunc(s.bad, func(p pair) bool { return s.isSettled(p.from) })
 	s.bad = nil
 	if len(news) == 0 {
-		return
+		return nil
 	}
 	l.cfg.Log.Error("records with a wrong checksum are kept in a copy and not delivered", "slab", s.path, "records", len(news))
-	rec.Aside = append(rec.Aside, l.copyAside(s))
+	if err := l.copyAside(s, rec); err != nil {
+		return err
+	}
 	for _, p := range news {
 		if _, err := s.settle(p.from, p.to); err != nil {
-			l.cfg.Log.Error("damaged record is not noted", "error", err)
+			return err
 		}
 	}
+	return nil
 }
 
 // isSettled reports whether message i is in one of the pairs.
@@ -339,11 +372,12 @@ func (l *Landing) aside(path string) string {
 }
 
 // copyAside writes a copy of a damaged slab beside it.
-func (l *Landing) copyAside(s *slab) string {
+func (l *Landing) copyAside(s *slab, rec *Recovered) error {
 	to := strings.TrimSuffix(s.path, ".slab") + "." + time.Now().UTC().Format("20060102T150405.000000000") + ".aside"
-	if err := os.WriteFile(to, s.mem, 0o600); err != nil {
-		l.cfg.Log.Error("no copy of the damaged slab", "error", err)
-		return s.path
+	if err := l.cfg.keep(to, s.mem); err != nil {
+		_ = os.Remove(to) // half a copy is none
+		return fmt.Errorf("keep a copy of the damaged slab %s: %w", s.path, err)
 	}
-	return to
+	rec.Aside = append(rec.Aside, to)
+	return nil
 }

@@ -144,6 +144,7 @@ func TestDamagedRecords(t *testing.T) {
 		{"payload", headerSize, []string{"good", "behind"}},
 		{"header", offSeq, []string{"good"}},
 		{"length", offCommit, []string{"good"}},
+		{"state", offCommit + 4, []string{"good"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			cfg := testConfig(t)
@@ -167,6 +168,60 @@ func TestDamagedRecords(t *testing.T) {
 				drop(l)
 			}
 		})
+	}
+}
+
+// Where no copy can be kept, nothing is cleared and nothing given up.
+func TestDamageWithoutRoomForACopy(t *testing.T) {
+	for _, at := range []int{headerSize, offSeq} {
+		cfg := testConfig(t)
+		l, _ := open(t, cfg)
+		off := l.cur.end
+		land(t, l, 1, []byte("bad"))
+		land(t, l, 1, []byte("behind"))
+		l.Take()
+		path := l.cur.path
+		l.cur.mem[off+at] ^= 1
+		if err := l.next(); err != nil { // a slab that a failing Open does not come to
+			t.Fatal(err)
+		}
+		land(t, l, 1, []byte("later"))
+		l.Take()
+		drop(l)
+		before, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		full := errors.New("no room")
+		cfg.keep = func(string, []byte) error { return full }
+		if _, _, err := Open(cfg); !errors.Is(err, full) {
+			t.Fatalf("Open gives %v", err)
+		}
+		after, err := os.ReadFile(path)
+		if err != nil || !bytes.Equal(before, after) {
+			t.Errorf("the slab was changed: %v", err)
+		}
+		cfg.keep = nil
+		l, _ = open(t, cfg)
+		if got := read(l.Take()); len(got) == 0 || got[len(got)-1].body != "later" {
+			t.Errorf("recovered %+v when there was room again", got)
+		}
+		l.Close()
+	}
+}
+
+// A note of more settled messages than there are says nothing.
+func TestDamagedNoteOfSettled(t *testing.T) {
+	cfg := testConfig(t)
+	l, _ := open(t, cfg)
+	land(t, l, 1, []byte("x"))
+	l.Take()
+	*l.cur.word(offSettled) = 7 << 32
+	drop(l)
+	l, rec := open(t, cfg)
+	defer l.Close()
+	if rec.Messages != 1 {
+		t.Errorf("recovered %+v", rec)
 	}
 }
 
