@@ -132,8 +132,8 @@ func (l *Landing) leave() {
 // take finds a free slab of at least size bytes or makes one. The caller holds mu.
 func (l *Landing) take(size int) (*slab, error) {
 	// The slab freed last is still in the processor's cache.
-	for i := len(l.free) - 1; i >= 0; i-- {
-		if s := l.free[i]; len(s.mem) >= size {
+	for i, s := range slices.Backward(l.free) {
+		if len(s.mem) >= size {
 			l.free = slices.Delete(l.free, i, i+1)
 			return s, nil
 		}
