@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/mqdaemon/mqd/internal/envelope"
 	"github.com/mqdaemon/mqd/internal/forward"
 	"github.com/mqdaemon/mqd/mq"
 )
@@ -100,6 +101,10 @@ func (l *loader) checkRetry(r *Route) {
 // checkFormat makes the limit on messages fit the format, and warns of keys that
 // have no effect with the destination.
 func (l *loader) checkFormat(c *Config, r *Route) {
+	if !r.Accept.Has(envelope.Envelope) {
+		l.warn(c, problem{what: "without envelope, what mqctl send and package client write arrives as it lies on the queue, frame and all"},
+			l.path(r, "accept"))
+	}
 	scheme, _, _ := strings.Cut(r.To, ":")
 	overHTTP := scheme == "http" || scheme == "https"
 	if overHTTP && r.Format.OneByOne() {

@@ -313,6 +313,7 @@ func TestWarnings(t *testing.T) {
 		{"stdout", "[route.default]\nformat = 'lines'", `f:2: route.default.format: stdout: always writes ndjson (value "lines")`},
 		{"no HTTP", "[route.default]\nto = 'discard:'\nheaders = { A = 'b' }\nce_type = 'c'", "f:3: route.default.headers: has no effect with to = \"discard:\"\nf:4: route.default.ce_type: has no effect with to = \"discard:\""},
 		{"raw", "[route.default]\nto = 'http://h'\nformat = 'raw'\nmax_messages = 9", `f:4: route.default.max_messages: format raw sends one message a request (value 9, allowed 1)`},
+		{"frames stay", "[route.default]\naccept = ['raw']\nto = 'discard:'", "f:2: route.default.accept: without envelope, what mqctl send and package client write arrives as it lies on the queue, frame and all"},
 		{"readable secret", "[route.default]\nto = 'http://h'\nheaders = { A = 'file:" + dir + "/secret' }", `f:3: route.default.headers.A: may be read by everybody (value mode 0644, allowed no read bit for others); type: chmod o-r ` + dir + "/secret"},
 	}
 	for _, tt := range tests {
