@@ -397,12 +397,3 @@ func TestStopCutsRequests(t *testing.T) {
 	}
 	close(d.hold)
 }
-
-func TestName(t *testing.T) {
-	if got := control.New(control.Config{Path: "/run/mqd/mqd.sock"}).String(); got != "control /run/mqd/mqd.sock" {
-		t.Error(got)
-	}
-	if got := control.New(control.Config{Path: "/a", Listen: ":9464"}).String(); got != "control /a and :9464" {
-		t.Error(got)
-	}
-}

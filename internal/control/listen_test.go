@@ -183,3 +183,12 @@ func TestReservedConnections(t *testing.T) {
 		t.Errorf("root got %d", got.code)
 	}
 }
+
+func TestName(t *testing.T) {
+	if got := control.New(control.Config{Path: "/run/mqd/mqd.sock"}).String(); got != "control /run/mqd/mqd.sock" {
+		t.Error(got)
+	}
+	if got := control.New(control.Config{Path: "/a", Listen: ":9464"}).String(); got != "control /a and :9464" {
+		t.Error(got)
+	}
+}
