@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"errors"
+	"os"
 	"time"
 )
 
@@ -24,6 +25,7 @@ func (d *Daemon) stop() error {
 	for _, w := range routes {
 		left += w.landing.Stats().Pending
 	}
+	_ = os.Remove(d.at.landing) // if nothing waits in it
 	d.log.Info("mqd stopped", "pending", left)
 	if urgent {
 		err = errors.Join(err, ErrStopNow)
