@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"log/slog"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -260,9 +261,14 @@ func (l *Landing) seal(s *slab, r record, n uint32, now int64, flags uint8) {
 	l.from.keyed = l.from.keyed || keyed
 }
 
+// after is now + d, or 0 if there is no d. A sender may ask for more time than
+// there is: that is the end of time, not a moment long past.
 func after(now, d int64) int64 {
-	if d <= 0 {
+	switch {
+	case d <= 0:
 		return 0
+	case d > math.MaxInt64-now:
+		return math.MaxInt64
 	}
 	return now + d
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"os"
 	"path/filepath"
 	"testing"
@@ -314,5 +315,25 @@ func BenchmarkLand(b *testing.B) {
 		if i%64 == 63 {
 			l.Settle(l.Take())
 		}
+	}
+}
+
+// A ttl that no clock can hold must not end in the past.
+func TestEndOfTime(t *testing.T) {
+	l, _ := open(t, testConfig(t))
+	defer l.Close()
+	var b envelope.Builder
+	b.Reset(make([]byte, 64))
+	if !b.Add(&envelope.Message{Body: []byte("x"), TTL: math.MaxInt64, Delay: 5, Priority: -1}) {
+		t.Fatal("does not fit")
+	}
+	r := record(l.cur.mem[l.cur.end:])
+	land(t, l, 1, b.Finish())
+	const taken = 1_700_000_000_000_000_000
+	if got := int64(r.u64(offExpires)); got != math.MaxInt64 {
+		t.Errorf("expires at %d", got)
+	}
+	if got := int64(r.u64(offNotBefore)); got != taken+5 {
+		t.Errorf("not before %d", got)
 	}
 }
